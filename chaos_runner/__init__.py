@@ -1,0 +1,1 @@
+"""chaos-runner: experiments that harm on purpose, within limits, and clean up after themselves."""

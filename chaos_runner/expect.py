@@ -1,0 +1,164 @@
+"""Clauses and units: "p95 <= 800ms", "success >= 99%". No IO, no clock.
+
+Everything with a unit becomes one float in base units: seconds, events per second, bytes, bytes per second, and
+shares between 0 and 1.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+_DURATIONS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {
+    "B": 1.0,
+    "KB": 1e3,
+    "kB": 1e3,
+    "MB": 1e6,
+    "GB": 1e9,
+    "KiB": 1024.0,
+    "MiB": 1024.0**2,
+    "GiB": 1024.0**3,
+}
+_RATES = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
+_NUMBER = r"(-?\d+(?:\.\d+)?)"
+
+UNITS: dict[str, tuple[re.Pattern[str], str]] = {
+    "duration": (re.compile(rf"^{_NUMBER}\s*(us|ms|s|m|h|d)$"), "30s, 400ms or 2m"),
+    "rate": (re.compile(rf"^{_NUMBER}\s*/\s*(s|m|h)$"), "20/s or 30/m"),
+    "percent": (re.compile(rf"^{_NUMBER}\s*(%)$"), "25%"),
+    "size": (re.compile(rf"^{_NUMBER}\s*(B|KB|kB|MB|GB|KiB|MiB|GiB)$"), "100B, 64KiB or 1MB"),
+    "bandwidth": (re.compile(rf"^{_NUMBER}\s*(B|KB|kB|MB|GB|KiB|MiB|GiB)/s$"), "64KB/s"),
+}
+_FACTORS: dict[str, dict[str, float]] = {
+    "duration": _DURATIONS,
+    "rate": _RATES,
+    "percent": {"%": 0.01},
+    "size": _SIZES,
+    "bandwidth": _SIZES,
+}
+
+
+def _unit(name: str, what: str) -> msgspec.Meta:
+    pattern, example = UNITS[name]
+    return msgspec.Meta(
+        ge=0,
+        description=f"{what}, such as {example}",
+        extra={"unit": name},
+        extra_json_schema={"type": "string", "pattern": pattern.pattern},
+    )
+
+
+Duration = Annotated[float, _unit("duration", "a duration")]
+Rate = Annotated[float, _unit("rate", "a rate")]
+Percent = Annotated[float, _unit("percent", "a share")]
+Size = Annotated[float, _unit("size", "a size")]
+Bandwidth = Annotated[float, _unit("bandwidth", "a bandwidth")]
+
+
+def quantity(unit: str, text: object) -> float:
+    """The value of `text` in base units. Raises ValueError with a sentence that gives an example."""
+    pattern, example = UNITS[unit]
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        msg = f"{text} has no unit; write {unit if unit != 'percent' else 'a percentage'} such as {example}"
+        raise ValueError(msg)
+    found = pattern.match(text.strip()) if isinstance(text, str) and len(text) <= 64 else None
+    if found is None:
+        msg = f"{_shown(text)} is not a {unit}; write {example}"
+        raise ValueError(msg)
+    value = float(found[1]) * _FACTORS[unit][found[2]]
+    if value < 0 or value > 1e12:
+        msg = f"{_shown(text)} is out of range"
+        raise ValueError(msg)
+    return round(value, 12)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+Op = Literal[">=", "<=", ">", "<", "==", "!=", "contains"]
+Value = float | bool | str | None
+
+
+class Clause(msgspec.Struct, frozen=True):
+    """One expectation: a metric, a comparison and a value in base units; `text` is what the author wrote."""
+
+    metric: str
+    op: Op
+    value: Value
+    text: str
+
+
+_CLAUSE = re.compile(r"^\s*([A-Za-z][\w.\[\]-]*)\s*(>=|<=|==|!=|>|<|contains\b)\s*(.+?)\s*$")
+
+
+def clause(text: object) -> Clause:
+    """Reads "p95 <= 800ms". Raises ValueError with a sentence."""
+    if not isinstance(text, str) or len(text) > 500:
+        msg = f"{_shown(text)} is not a clause; write one such as 'p95 <= 800ms' or 'success >= 99%'"
+        raise ValueError(msg)
+    found = _CLAUSE.match(text)
+    if found is None:
+        msg = f"{_shown(text)} is not a clause; write METRIC OP VALUE, such as 'p95 <= 800ms' (ops: >= <= > < == != contains)"
+        raise ValueError(msg)
+    op: Any = found[2]
+    return Clause(metric=found[1], op=op, value=_operand(found[3]), text=" ".join(text.split()))
+
+
+def _operand(text: str) -> Value:
+    for unit in ("duration", "percent", "rate", "bandwidth", "size"):
+        if UNITS[unit][0].match(text):
+            return quantity(unit, text)
+    words: dict[str, Value] = {"true": True, "false": False, "null": None}
+    if text in words:
+        return words[text]
+    if re.fullmatch(_NUMBER, text):
+        return float(text)
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def percentile(metric: str) -> float | None:
+    """The share that `pNN` names: p95 -> 0.95, p99.9 -> 0.999; None for any other metric."""
+    found = re.fullmatch(r"p(\d{1,2}(?:\.\d{1,2})?)", metric)
+    return float(found[1]) / 100 if found else None
+
+
+def holds(clause: Clause, value: object) -> bool:
+    """Whether a gauge value fulfils the clause. Raises TypeError when the two cannot be compared: that is unknown, not no."""
+    if clause.op == "contains":
+        return str(clause.value) in _text(value)
+    if clause.op == "==":
+        return _equal(value, clause.value)
+    if clause.op == "!=":
+        return not _equal(value, clause.value)
+    left, right = _number(value), _number(clause.value)
+    return {">=": left >= right, "<=": left <= right, ">": left > right, "<": left < right}[clause.op]
+
+
+def _equal(value: object, wanted: Value) -> bool:
+    if isinstance(value, bool) or isinstance(wanted, bool) or value is None or wanted is None:
+        return value is wanted
+    if isinstance(wanted, float):
+        return _number(value) == wanted
+    return _text(value) == wanted
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        msg = f"{_shown(value)} is not a number"
+        raise TypeError(msg)
+    if value != value or value in (float("inf"), float("-inf")):
+        msg = f"{value} is not a finite number"
+        raise TypeError(msg)
+    return float(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        msg = f"{_shown(value)} is not text"
+        raise TypeError(msg)
+    return value
