@@ -6,8 +6,9 @@ shares between 0 and 1.
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -81,6 +82,7 @@ def _shown(value: object) -> str:
 
 
 Op = Literal[">=", "<=", ">", "<", "==", "!=", "contains"]
+OPS: tuple[str, ...] = get_args(Op)
 Value = float | bool | str | None
 
 
@@ -103,7 +105,7 @@ def clause(text: object) -> Clause:
         raise ValueError(msg)
     found = _CLAUSE.match(text)
     if found is None:
-        msg = f"{_shown(text)} is not a clause; write METRIC OP VALUE, such as 'p95 <= 800ms' (ops: >= <= > < == != contains)"
+        msg = f"{_shown(text)} is not a clause; write METRIC OP VALUE such as 'p95 <= 800ms' (ops {' '.join(OPS)})"
         raise ValueError(msg)
     op: Any = found[2]
     return Clause(metric=found[1], op=op, value=_operand(found[3]), text=" ".join(text.split()))
@@ -128,7 +130,7 @@ def percentile(metric: str) -> float | None:
 
 
 def holds(clause: Clause, value: object) -> bool:
-    """Whether a gauge value fulfils the clause. Raises TypeError when the two cannot be compared: that is unknown, not no."""
+    """Whether a gauge value fulfils the clause. Raises TypeError when they cannot be compared: unknown, not no."""
     if clause.op == "contains":
         return str(clause.value) in _text(value)
     if clause.op == "==":
@@ -151,7 +153,7 @@ def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         msg = f"{_shown(value)} is not a number"
         raise TypeError(msg)
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         msg = f"{value} is not a finite number"
         raise TypeError(msg)
     return float(value)

@@ -145,8 +145,9 @@ class Exemplar(msgspec.Struct, frozen=True, omit_defaults=True):
 class Tick(Message, frozen=True):
     """All requests scheduled in tick `n`, sent when the last of them is decided.
 
-    `counts` holds (good, bad, unknown) per clause in the plan's order; `histogram` (bucket, count) with bucket
-    = floor(log(latency_s / 1e-6) / log(1.02)), unanswered requests left out; `stall_s` is the longest stall of the worker itself.
+    `counts` holds (good, bad, unknown) per clause in the plan's order; `histogram` (bucket, count) with
+    bucket = floor(log(latency_s / 1e-6) / log(1.02)), unanswered requests left out; `stall_s` is the longest stall
+    of the worker itself.
     """
 
     check: str
