@@ -1,0 +1,306 @@
+"""The frozen types an experiment, and the operator's configuration, are made of. No IO.
+
+Field names are the YAML keys; values are in base units (seconds, shares, bytes). The loader reports problems with
+positions; these types state the shapes, the limits and the words that `schema` and `explain` print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from chaos_runner.expect import Clause, Duration, Percent
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
+Text = Annotated[str, Meta(min_length=1, max_length=4000)]
+Count = Annotated[int, Meta(ge=1, le=10_000)]
+SecretRef = Annotated[str, Meta(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$", max_length=4096)]
+Where = tuple[tuple[str | int, ...], str]  # a path below the value, and a sentence
+
+
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A frozen value of a file; unknown keys are errors."""
+
+
+class Check(Value, frozen=True, kw_only=True):
+    """A probe with expectations; each expectation comes out ok, violated or unknown."""
+
+    probe: Annotated[str, Meta(description="the kind of probe that reads")]
+    title: Annotated[str, Meta(description="what the check says, in a sentence", max_length=200)] = ""
+    with_: Annotated[dict[str, Any], Meta(description="the probe's own fields; see `explain PROBE`")] = msgspec.field(
+        name="with", default_factory=dict
+    )
+    expect: Annotated[tuple[Clause, ...], Meta(description="clauses that must hold", min_length=1, max_length=20)]
+    during: Annotated[
+        tuple[Clause, ...],
+        Meta(
+            description="clauses that replace `expect` while a fault is open: what the fault itself breaks",
+            max_length=20,
+        ),
+    ] = ()
+    interval: Annotated[Duration, Meta(description="time between two samples of a probe that reads once a sample")] = (
+        1.0
+    )
+
+    def clauses(self) -> tuple[Clause, ...]:
+        """Every clause once: those of `expect`, then those that only `during` has. Samples count in this order."""
+        return self.expect + tuple(clause for clause in self.during if clause not in self.expect)
+
+    def judged(self, fault_open: bool) -> tuple[int, ...]:
+        """The indices into `clauses()` that decide now."""
+        chosen = self.during if fault_open and self.during else self.expect
+        every = self.clauses()
+        return tuple(every.index(clause) for clause in chosen)
+
+    def problems(self) -> Iterator[Where]:
+        """Mistakes that need more than one field to see."""
+        if self.interval < 0.2:
+            yield ("interval",), "at least 200ms between samples"
+
+
+class BlastRadius(Value, frozen=True):
+    """Which and how many targets may be touched, for how long, and what must stay available."""
+
+    at_once: Annotated[Count, Meta(description="targets with an open fault at the same time")] = 1
+    in_total: Annotated[Count, Meta(description="targets over the whole run")] = 1
+    percent_of_selector: Annotated[
+        int, Meta(ge=1, le=100, description="share of what a selector matches, in percent; rounded down")
+    ] = 100
+    keep_available: Annotated[
+        dict[str, Count], Meta(description="what must stay available, with its least number")
+    ] = {}
+    max_duration: Annotated[Duration, Meta(description="no fault of this run lives longer, whatever happens")] = 120.0
+
+    def problems(self) -> Iterator[Where]:
+        """Mistakes that need more than one field to see."""
+        if self.in_total < self.at_once:
+            yield ("at_once",), f"{self.at_once} at once is more than {self.in_total} in total"
+
+
+class CheckAbort(Value, frozen=True):
+    """Another patience for one check."""
+
+    check: str
+    violated_for: Duration
+
+
+class ErrorBudget(Value, frozen=True):
+    """Abort once this run has spent a stated part of an SLO's error budget."""
+
+    check: str
+    slo: Annotated[Percent, Meta(description="the objective, such as 99.9%", lt=1)]
+    over: Annotated[Duration, Meta(description="the objective's period, such as 30d")]
+    spend: Annotated[Percent, Meta(description="the part of the period's budget this run may spend, such as 2%", le=1)]
+
+
+class Abort(Value, frozen=True):
+    """When to stop early. Blindness, levers and the deadline are always on."""
+
+    violated_for: Annotated[Duration, Meta(description="how long a clause must be violated")] = 5.0
+    per_check: Annotated[tuple[CheckAbort, ...], Meta(max_length=50)] = ()
+    error_budget: ErrorBudget | None = None
+
+    def patience(self, check: str) -> float:
+        """Seconds a clause of this check must be violated."""
+        return next((own.violated_for for own in self.per_check if own.check == check), self.violated_for)
+
+    def problems(self) -> Iterator[Where]:
+        """Mistakes that need more than one field to see."""
+        if self.violated_for < 1:
+            yield ("violated_for",), "at least 1s: a tick is one second"
+
+
+class ExpectedAlert(Value, frozen=True):
+    """An alert that must fire within a time after the fault was confirmed."""
+
+    name: Text
+    within: Duration
+
+
+class Alerts(Value, frozen=True):
+    """Alerts that must fire, and alerts that must not; judged at the end."""
+
+    expect: tuple[ExpectedAlert, ...] = ()
+    forbid: tuple[Text, ...] = ()
+
+
+class Pick(msgspec.Struct, frozen=True):
+    """How many of the matching targets: a number, or a share that is rounded down."""
+
+    number: int = 0
+    share: float = 0.0
+
+
+class Confirmation(msgspec.Struct, frozen=True):
+    """What shows that a fault took effect: a check's metric that rises or falls by a value, or `read-back`."""
+
+    text: str
+    check: str = ""
+    metric: str = ""
+    direction: Literal["rises", "falls", ""] = ""
+    by: float = 0.0
+
+
+class FaultStep(Value, frozen=True):
+    """One fault on some targets, for a time."""
+
+    fault: Annotated[str, Meta(description="the kind of fault")]
+    name: Annotated[str, Meta(description="what happens, in a sentence", max_length=200)] = ""
+    target: Annotated[dict[str, Any], Meta(description="which targets; the keys depend on the kind")] = {}
+    with_: Annotated[dict[str, Any], Meta(description="the fault's own fields; see `explain FAULT`")] = msgspec.field(
+        name="with", default_factory=dict
+    )
+    for_: Annotated[Duration, Meta(description="how long the fault stays (irreversible: how long to watch)")] = (
+        msgspec.field(name="for", default=30.0)
+    )
+    confirm: Annotated[tuple[Confirmation, ...], Meta(description="what shows the effect", max_length=10)] = ()
+
+    def problems(self) -> Iterator[Where]:
+        """Mistakes that need more than one field to see."""
+        if self.for_ < 1:
+            yield ("for",), "at least 1s: a tick is one second"
+
+
+class PauseStep(Value, frozen=True):
+    """Nothing happens for a while; the checks go on."""
+
+    pause: Duration
+
+
+class ParallelStep(Value, frozen=True):
+    """Steps that overlap; each counts in `at_once`."""
+
+    parallel: Annotated[tuple[FaultStep, ...], Meta(min_length=1, max_length=20)]
+    name: str = ""
+
+
+Step = FaultStep | PauseStep | ParallelStep
+
+
+class Recovery(Value, frozen=True):
+    """How soon the system must be well again after the faults are gone."""
+
+    within: Duration = 60.0
+
+
+class Experiment(Value, frozen=True):
+    """One file: hypothesis, steady state, blast radius, abort criteria, method."""
+
+    kind: Literal["experiment/v1"]
+    name: Annotated[Name, Meta(description="a short name: a-z, 0-9 and -, at most 63")]
+    hypothesis: Annotated[Text, Meta(description="a sentence that can turn out false")]
+    steady_state: Annotated[
+        dict[Name, Check], Meta(description="the checks that say `the system is well`", min_length=1, max_length=50)
+    ]
+    blast_radius: BlastRadius
+    method: Annotated[tuple[Step, ...], Meta(description="what is done, in order", max_length=50)]
+    title: Annotated[str, Meta(max_length=200)] = ""
+    owner: Annotated[str, Meta(max_length=200)] = ""
+    service: Annotated[str, Meta(max_length=200)] = ""
+    baseline: Annotated[Duration, Meta(description="how long to watch before the first fault")] = 30.0
+    abort: Abort = Abort()
+    alerts: Alerts | None = None
+    recovery: Recovery = Recovery()
+
+    def faults(self) -> tuple[FaultStep, ...]:
+        """All fault steps in order, those inside `parallel:` included."""
+        found: list[FaultStep] = []
+        for step in self.method:
+            found += [step] if isinstance(step, FaultStep) else step.parallel if isinstance(step, ParallelStep) else []
+        return tuple(found)
+
+    def problems(self) -> Iterator[Where]:
+        """Mistakes that need more than one field to see."""
+        if self.baseline < 5:
+            yield ("baseline",), "at least 5s: fewer ticks say nothing about a steady state"
+        for n, own in enumerate(self.abort.per_check):
+            if own.check not in self.steady_state:
+                yield ("abort", "per_check", n, "check"), _unknown("check", own.check, self.steady_state)
+        budget = self.abort.error_budget
+        if budget is not None and budget.check not in self.steady_state:
+            yield ("abort", "error_budget", "check"), _unknown("check", budget.check, self.steady_state)
+
+
+def _unknown(what: str, word: str, valid: Any) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, list(valid), 1)
+    return f"unknown {what} '{word}'; " + (f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(valid)}")
+
+
+# --- what belongs to the operator --------------------------------------------------------------------------------
+
+
+class Toxiproxy(Value, frozen=True):
+    """A Toxiproxy server; the word `embedded` means the demo's own."""
+
+    url: Annotated[str, Meta(pattern=r"^(embedded|https?://.+)$", max_length=2000)]
+    token: SecretRef | None = None
+
+
+class Ceilings(Value, frozen=True):
+    """What no experiment may exceed in this environment."""
+
+    at_once: Count = 1
+    in_total: Count = 3
+    percent_of_selector: Annotated[int, Meta(ge=1, le=100)] = 100
+    max_duration: Duration = 300.0
+    runs_at_once: Count = 1
+
+
+Layer = Literal["runner", "guardian", "lease"]
+
+
+class Require(Value, frozen=True):
+    """What must be there before a run may start."""
+
+    layer: Annotated[Layer, Meta(description="the weakest acceptable undo layer")] = "guardian"
+
+
+class ProcessRef(Value, frozen=True):
+    """A process that faults and probes may name: by a pid file, or by pid and start time (clock ticks since boot)."""
+
+    pid_file: str = ""
+    pid: int = 0
+    start_time: int = 0
+
+
+class Environment(Value, frozen=True):
+    """A named set of connections and ceilings that the operator owns."""
+
+    confirm: Annotated[
+        Literal["none", "type-name"], Meta(description="type-name: a person types the environment's name before a run")
+    ] = "none"
+    toxiproxy: Toxiproxy | None = None
+    services: Annotated[dict[str, str], Meta(description="service name -> base URL or host:port")] = {}
+    processes: Annotated[dict[str, ProcessRef], Meta(description="process name -> where its pid is")] = {}
+    commands: Annotated[
+        tuple[str, ...], Meta(description="absolute paths of the programs that `command` faults and probes may start")
+    ] = ()
+    protected: Annotated[tuple[str, ...], Meta(description="targets that no experiment may touch")] = ()
+    ceilings: Ceilings = Ceilings()
+    require: Require = Require()
+
+    def problems(self) -> Iterator[Where]:
+        """Mistakes that need more than one field to see."""
+        for n, path in enumerate(self.commands):
+            if not path.startswith("/"):
+                yield ("commands", n), f"'{path}' is not an absolute path"
+
+
+class Notification(Value, frozen=True):
+    """Where to send word of a run's end."""
+
+    webhook: Annotated[SecretRef, Meta(description="a reference to the URL, such as env:CHAOS_WEBHOOK")]
+    on: tuple[Literal["held", "unknown", "deviated", "aborted", "not_reverted"], ...] = ("aborted", "not_reverted")
+
+
+class Config(Value, frozen=True):
+    """chaos-runner.yaml: what belongs to the operator and not to the author of an experiment."""
+
+    kind: Literal["config/v1"]
+    environments: Annotated[dict[Name, Environment], Meta(min_length=1, max_length=100)]
+    notify: tuple[Notification, ...] = ()
