@@ -6,7 +6,7 @@ of the package's types through their pipes.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -96,9 +96,12 @@ class Success(msgspec.Struct, frozen=True):
 
 
 class LoadClause(msgspec.Struct, frozen=True):
-    """One event clause: `success`, or `slower` than `limit_s` (an unanswered request is slower than any limit)."""
+    """One event clause: `success`, or `slower` than `limit_s`.
 
-    metric: str
+    A request without a complete reply is bad for both; a complete reply with a wrong status is bad for `success` only.
+    """
+
+    metric: Literal["success", "slower"]
     limit_s: float = 0.0
 
 
@@ -121,8 +124,16 @@ class LoadPlan(msgspec.Struct, frozen=True):
     connections_max: int = 512
 
 
+class Up(Message, frozen=True):
+    """The worker has imported everything and waits for its Load."""
+
+    pid: int
+    loop: str  # asyncio or uvloop
+    version: int = VERSION
+
+
 class Load(Message, frozen=True):
-    """Start now: the first request is due at `t0_ns` of CLOCK_MONOTONIC."""
+    """Start now, once: the first request is due at `t0_ns` of CLOCK_MONOTONIC, request k at t0 + k / rate."""
 
     plan: LoadPlan
     t0_ns: int
@@ -134,7 +145,7 @@ class Stop(Message, frozen=True):
 
 
 class Exemplar(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One request worth showing: the first bad ones of a tick."""
+    """One request worth showing: the first bad ones of a tick. `error` is a class of `Tick.errors`, or `clause`."""
 
     at_s: float  # intended send time, seconds since t0
     latency_s: float
@@ -143,25 +154,30 @@ class Exemplar(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Tick(Message, frozen=True):
-    """All requests scheduled in tick `n`, sent when the last of them is decided.
+    """What is final about the requests scheduled in tick `n`; never sent before the tick is over.
 
-    `counts` holds (good, bad, unknown) per clause in the plan's order; `histogram` (bucket, count) with
-    bucket = floor(log(latency_s / 1e-6) / log(1.02)), unanswered requests left out; `stall_s` is the longest stall
-    of the worker itself.
+    A tick comes in one message, or in as many as it takes: `clauses` are the indices (plan's order) that became final
+    with this one, each exactly once and in the order of `n`, and `counts` their (good, bad, unknown), which add up to
+    `scheduled`. `p95 <= 1s` is thus final a second after the tick, `success` after `timeout_s`. The `last` message
+    also carries what is known only when every request is over: `histogram` of complete replies (bucket, count) with
+    bucket = floor(log(latency_s / 1e-6) / log(1.02)), `exemplars`, `errors` (requests without a complete reply, by
+    class), and `stall_s`, the longest stall of the worker itself that the tick saw.
     """
 
     check: str
     n: int
     scheduled: int
-    counts: tuple[tuple[int, int, int], ...]
+    clauses: tuple[int, ...] = ()
+    counts: tuple[tuple[int, int, int], ...] = ()
+    last: bool = False
     histogram: tuple[tuple[int, int], ...] = ()
     exemplars: tuple[Exemplar, ...] = ()
-    errors: int = 0
+    errors: dict[str, int] = {}
     stall_s: float = 0.0
 
 
 WorkerInbox = Load | Beat | Stop
-WorkerOutbox = Tick
+WorkerOutbox = Up | Tick
 
 _encoder = msgspec.json.Encoder()
 
