@@ -1,0 +1,100 @@
+"""The words for shapes and values in problems, `explain` and descriptions. No IO."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+
+from chaos_runner.expect import UNITS
+from chaos_runner.load.nodes import Node
+from chaos_runner.load.problems import cut
+from chaos_runner.load.shapes import Rules, Shape
+
+_NAMES_MAX = 20
+_FORMS = {
+    "any": "anything",
+    "null": "nothing",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "text": "text",
+    "list": "a list",
+    "map": "a mapping",
+    "struct": "a mapping",
+}
+
+
+def expected(shape: Shape, parsed: Container[type] = ()) -> str:
+    """What a value must be: "a list", "a duration such as 30s", "one of latency, timeout"."""
+    if shape.rules.unit:
+        return f"a {shape.rules.unit} such as {UNITS[shape.rules.unit][1]}"
+    if shape.form == "choice":
+        return ("one of " if len(shape.choices) > 1 else "") + listed(shape.choices)
+    if shape.form == "struct" and shape.cls in parsed:
+        return "text or a mapping" if _strict(shape.cls) else "text"
+    if shape.form == "union":
+        return " or ".join(dict.fromkeys(expected(member, parsed) for member in shape.of if member.form != "null"))
+    return _FORMS[shape.form]
+
+
+def _strict(cls: type) -> bool:
+    return bool(getattr(cls, "__struct_config__").forbid_unknown_fields)  # noqa: B009 - unknown to the type checker
+
+
+def found(node: Node) -> str:
+    """What stands there instead."""
+    if node.kind == "null":
+        return "nothing"
+    if node.kind in {"map", "list"}:
+        return f"a {'mapping' if node.kind == 'map' else 'list'}"
+    if node.kind == "text":
+        return f"text {shown(node.value)}"
+    if node.kind == "bool":
+        return "true" if node.value else "false"
+    return f"the number {node.value}"
+
+
+def shown(value: object) -> str:
+    """A value as a reader would quote it."""
+    return f"'{cut(str(value))}'"
+
+
+def listed(names: Iterable[object], last: str = "or") -> str:
+    """`a, b or c`; many names are cut."""
+    words = [str(name) for name in names]
+    if len(words) > _NAMES_MAX:
+        return ", ".join(words[:_NAMES_MAX]) + f" and {len(words) - _NAMES_MAX} more"
+    return f" {last} ".join(part for part in (", ".join(words[:-1]), words[-1] if words else "") if part)
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """The name that was probably meant, or an empty string."""
+    if len(word) > 80:
+        return ""
+    import difflib
+
+    by_lower = {name.lower(): name for name in names}
+    found = difflib.get_close_matches(word.lower(), list(by_lower), 1, 0.6)
+    return by_lower[found[0]] if found else ""
+
+
+def unknown(noun: str, word: str, names: Iterable[str]) -> str:
+    """A sentence about a word that is none of the names."""
+    names = list(names)
+    near = nearest(word, names)
+    hint = f"did you mean '{near}'?" if near else f"known: {listed(names, 'and')}" if names else "none is known here"
+    return f"unknown {noun} {shown(word)}; {hint}"
+
+
+def limits(rules: Rules) -> str:
+    """`at least 1, at most 100`, in words."""
+    bounds = (("at least", rules.ge), ("more than", rules.gt), ("at most", rules.le), ("less than", rules.lt))
+    said = [f"{word} {amount(value, rules.unit)}" for word, value in bounds if value is not None]
+    return ", ".join(said if not rules.unit or rules.ge != 0 else said[1:])
+
+
+def amount(value: float, unit: str = "") -> str:
+    """A number in base units, as an author would write it."""
+    text = f"{round(value * 100, 9) if unit == 'percent' else value:g}"
+    if unit == "percent":
+        return f"{text}%"
+    return text + {"duration": "s", "rate": "/s", "size": "B", "bandwidth": "B/s"}.get(unit, "")
