@@ -1,0 +1,26 @@
+"""Ledger and journal: what was done to which target and how to undo it, what was recorded, what was measured."""
+
+from chaos_runner.store.errors import Busy, Fenced, NoLedger, StoreError
+from chaos_runner.store.owner import Owner, alive
+from chaos_runner.store.protocol import Store
+from chaos_runner.store.rows import OPEN_STATES, FaultRow, FaultState, RunRow, RunState, Stamped, Summary
+from chaos_runner.store.sqlite import SqliteStore, open_store
+
+__all__ = [
+    "OPEN_STATES",
+    "Busy",
+    "FaultRow",
+    "FaultState",
+    "Fenced",
+    "NoLedger",
+    "Owner",
+    "RunRow",
+    "RunState",
+    "SqliteStore",
+    "Stamped",
+    "Store",
+    "StoreError",
+    "Summary",
+    "alive",
+    "open_store",
+]

@@ -1,0 +1,51 @@
+"""Who owns a run: a process that cannot be mistaken for another one. Reads /proc only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """One process of one boot of one host; `start_time` is in clock ticks since boot."""
+
+    boot_id: str
+    pid: int
+    start_time: int
+    host: str
+
+    @classmethod
+    def mine(cls) -> Owner:
+        """This process."""
+        pid = os.getpid()
+        _, start_time = _stat(pid)
+        return cls(boot_id=_boot_id(), pid=pid, start_time=start_time, host=os.uname().nodename)
+
+
+def alive(owner: Owner) -> bool | None:
+    """Whether the owner still runs; None when it lives on another host and cannot be seen from here.
+
+    A zombie is dead, and so is a process of an earlier boot. Within one host a process that cannot be found counts
+    as dead, also when a container hides it: a takeover fences it, and undoing twice does no harm.
+    """
+    if owner.host != os.uname().nodename:
+        return None
+    if owner.boot_id != _boot_id():
+        return False
+    try:
+        state, start_time = _stat(owner.pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZXx" and start_time == owner.start_time
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _stat(pid: int) -> tuple[str, int]:
+    """State letter and start time; the name in parentheses may itself hold spaces and parentheses."""
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return fields[0].decode("ascii"), int(fields[19])

@@ -1,0 +1,135 @@
+"""What every store promises, so that a second one (PostgreSQL) can follow. No IO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from chaos_runner.records import AnyRecord, Entry, Sample
+from chaos_runner.store.owner import Owner
+from chaos_runner.store.rows import FaultRow, FaultState, RunRow, Stamped, Summary
+
+
+class Store(Protocol):
+    """The ledger and the journal. What a method wrote is on disk when it returns; it raises StoreError only.
+
+    Methods are plain `def` on purpose: a commit that hangs stops the heartbeat, and the guardian takes over.
+    """
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should know about where the state lies; sentences."""
+        ...
+
+    # --- a run -----------------------------------------------------------------------------------------------
+
+    def begin_run(
+        self,
+        run_id: str,
+        environment: str,
+        experiment: str,
+        owner: Owner,
+        connections: Mapping[str, Any],
+        deadline_at: float,
+        runs_at_once: int,
+        record: Stamped | None = None,
+    ) -> int:
+        """Makes the run durable and returns its epoch, 1. Raises Busy when `runs_at_once` are under way there."""
+        ...
+
+    def take_over(self, run_id: str, owner: Owner, seen: int | None = None) -> int:
+        """Makes `owner` the owner for recovering and returns the new epoch: the old owner can write nothing more.
+
+        Raises Fenced when the epoch is no longer `seen`: somebody else took it over first.
+        """
+        ...
+
+    def end_run(
+        self,
+        run_id: str,
+        epoch: int,
+        headline: str,
+        record: Stamped | None = None,
+        figures: Mapping[str, float] | None = None,
+    ) -> None:
+        """Ends the run; the outcome in `record` (RunEnded) and `figures` go into its summary. Raises Fenced."""
+        ...
+
+    # --- faults ----------------------------------------------------------------------------------------------
+
+    def commit_intent(self, row: FaultRow, record: Stamped) -> None:
+        """Puts the undo on disk; only after this returned may the fault be sent.
+
+        Raises Fenced when the epoch is no longer the run's or the run is not RUNNING, Busy when the target's aspect
+        has an open fault, StoreError when anything else is in doubt, now or since an earlier write of this store.
+        """
+        ...
+
+    def set_fault_state(
+        self, fault_id: str, epoch: int, state: FaultState, outcome: str = "", record: Stamped | None = None
+    ) -> None:
+        """Moves a fault on and appends its record with it. Raises Fenced; a closed fault is never opened again."""
+        ...
+
+    def forget(self, fault_id: str, reason: str, who: str) -> None:
+        """A person gives up on an open fault: it blocks nothing more, and every later report says so."""
+        ...
+
+    def open_faults(self, environment: str | None = None, run_id: str | None = None) -> list[FaultRow]:
+        """The faults that may still be on their targets, in the order of their intents; damaged rows included."""
+        ...
+
+    def faults(self, run_id: str) -> list[FaultRow]:
+        """All faults of a run, in the order of their intents."""
+        ...
+
+    # --- records and samples ---------------------------------------------------------------------------------
+
+    def append(self, run_id: str, record: AnyRecord, at: float, t: float, epoch: int | None = None) -> int:
+        """Appends a record and returns its seq: 1, 2, 3 … without gaps. With an epoch it raises Fenced."""
+        ...
+
+    def add_samples(self, run_id: str, samples: Iterable[Sample]) -> None:
+        """Appends the samples of a tick in one commit."""
+        ...
+
+    def records(self, run_id: str) -> list[Entry]:
+        """All records of a run in order. Raises StoreError naming run and seq of a damaged or missing one."""
+        ...
+
+    def samples(self, run_id: str) -> list[Sample]:
+        """All samples of a run in the order they came. Raises StoreError naming the first damaged one."""
+        ...
+
+    # --- finding runs ----------------------------------------------------------------------------------------
+
+    def run(self, run_id: str) -> RunRow | None:
+        """The run, or None."""
+        ...
+
+    def unfinished_runs(self, environment: str | None = None) -> list[RunRow]:
+        """The runs that have not ended or still have an open fault, oldest first."""
+        ...
+
+    def runs(self, limit: int = 50, environment: str | None = None, experiment: str | None = None) -> list[Summary]:
+        """The history, newest first."""
+        ...
+
+    def latest_run(self) -> str | None:
+        """The id of the run that began last."""
+        ...
+
+    def find_run(self, prefix: str) -> list[str]:
+        """The ids that begin with `prefix`, newest first, at most 20: one is a match, several are ambiguous."""
+        ...
+
+    def close(self) -> None:
+        """Gives the files free; safe to repeat."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

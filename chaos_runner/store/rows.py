@@ -1,0 +1,90 @@
+"""The rows of the ledger as values. No IO."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from chaos_runner.records import AnyRecord, Target
+from chaos_runner.store.owner import Owner
+
+RunState = Literal["RUNNING", "RECOVERING", "ENDED"]
+FaultState = Literal[
+    "PLANNED", "INTENT", "INJECTED", "UNKNOWN", "UNDOING", "UNDONE", "WATCHING", "CLOSED", "SPENT", "STUCK", "FORGOTTEN"
+]
+FAULT_STATES: tuple[str, ...] = get_args(FaultState)
+OPEN_STATES = frozenset({"INTENT", "INJECTED", "UNKNOWN", "UNDOING", "UNDONE", "WATCHING", "STUCK"})
+"""The states in which something may still be on the target. UNDONE is one: what was verified is not yet closed."""
+
+
+class Stamped(msgspec.Struct, frozen=True):
+    """A record with its two times (see `Entry`), before the store gives it its place."""
+
+    record: AnyRecord
+    at: float
+    t: float
+
+
+class RunRow(msgspec.Struct, frozen=True):
+    """One run as the ledger knows it. `connections` holds references to secrets, never the secrets.
+
+    `unusable` is a sentence when the row is damaged; its connections are then empty.
+    """
+
+    id: str
+    environment: str
+    experiment: str
+    state: RunState
+    epoch: int
+    owner: Owner
+    deadline_at: float
+    connections: dict[str, Any]
+    started_at: float
+    headline: str = ""
+    unusable: str = ""
+
+
+class FaultRow(msgspec.Struct, frozen=True):
+    """One fault on one target and all it takes to undo it. `environment` and `updated_at` are the store's to fill.
+
+    `unusable` is a sentence when the row is damaged; its undo is then empty, so that nobody acts on it.
+    """
+
+    id: str
+    run: str
+    n: int
+    epoch: int
+    step: int
+    kind: str
+    version: int
+    target: Target
+    aspect: str
+    undo: dict[str, Any]
+    reversible: bool = True
+    state: FaultState = "INTENT"
+    outcome: str = ""
+    expires_at: float = 0.0
+    updated_at: float = 0.0
+    environment: str = ""
+    unusable: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether something may still be on the target; a state nobody knows counts as open."""
+        return self.state not in ("PLANNED", "CLOSED", "SPENT", "FORGOTTEN")
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """One line of the history. What is not known yet is empty; `figures` are the caller's, such as latencies."""
+
+    run: str
+    environment: str
+    experiment: str
+    started_at: float
+    ended_at: float | None = None
+    headline: str = ""
+    finding: str = ""
+    stopped_by: str = ""
+    cleanup: str = ""
+    figures: dict[str, float] = {}
