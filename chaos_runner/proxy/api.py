@@ -1,0 +1,229 @@
+"""Toxiproxy's routes and our own, from requests to answers. No sockets of its own."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import itertools
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TypeAlias
+from urllib.parse import unquote
+
+import msgspec
+
+from chaos_runner import _version
+from chaos_runner.proxy import errors, gojson, metrics, toxics
+from chaos_runner.proxy.errors import ApiError
+from chaos_runner.proxy.leases import Leases
+from chaos_runner.proxy.proxies import Proxies, Proxy, Wanted
+from chaos_runner.proxy.server import TEXT, Request, Response
+
+JSON = "application/json"
+NOSNIFF = ("X-Content-Type-Options", "nosniff")
+NAMED: Mapping[str, tuple[int, ...]] = {"proxies": (1, 3), "chaos-runner": (3,)}
+CAPABILITIES = ("leases", "counters")
+
+Answer: TypeAlias = Response | Awaitable[Response]
+Route: TypeAlias = Callable[..., Answer]
+
+
+class Api:
+    """Answers requests about one set of proxies."""
+
+    def __init__(self, proxies: Proxies, leases: Leases, *, token: str = "", with_metrics: bool = False) -> None:
+        self.proxies = proxies
+        self.leases = leases
+        self.token = token
+        self.ids = request_ids()
+        self.routes = self.table()
+        if with_metrics:
+            self.routes |= {("metrics",): {"*": self.metrics}}
+
+    def table(self) -> dict[tuple[str, ...], Mapping[str, Route]]:
+        """Every path, `{}` standing for a name, with its methods."""
+        return {
+            ("version",): {"GET": self.version},
+            ("reset",): {"POST": self.reset},
+            ("populate",): {"POST": self.populate},
+            ("proxies",): {"GET": self.list_proxies, "POST": self.create_proxy},
+            ("proxies", "{}"): {
+                "GET": self.show_proxy,
+                "POST": self.update_proxy,
+                "PATCH": self.update_proxy,
+                "DELETE": self.delete_proxy,
+            },
+            ("proxies", "{}", "toxics"): {"GET": self.list_toxics, "POST": self.create_toxic},
+            ("proxies", "{}", "toxics", "{}"): {
+                "GET": self.show_toxic,
+                "POST": self.update_toxic,
+                "PATCH": self.update_toxic,
+                "DELETE": self.delete_toxic,
+            },
+            ("chaos-runner", "v1"): {"GET": self.capabilities},
+            ("chaos-runner", "v1", "counters"): {"GET": self.counters},
+            ("chaos-runner", "v1", "leases", "{}"): {
+                "PUT": self.put_lease,
+                "GET": self.show_lease,
+                "DELETE": self.delete_lease,
+            },
+        }
+
+    async def answer(self, request: Request) -> Response:
+        """The answer to one request; every refusal is an answer too."""
+        if not self.allowed(request):
+            return refusal(ApiError(401, "unauthorized"))
+        path, names = self.match(request.path)
+        methods = self.routes.get(path)
+        if methods is None:
+            return Response(404, b"404 page not found\n", TEXT, (NOSNIFF,))
+        route = methods.get(request.method) or methods.get("*")
+        if route is None:
+            return Response(405)
+        response = await self.routed(route, request, names)
+        return response._replace(headers=(*response.headers, ("X-Toxiproxy-Request-Id", next(self.ids))))
+
+    async def routed(self, route: Route, request: Request, names: list[str]) -> Response:
+        # A page in a browser must not drive the proxy; browsers alone begin their name so.
+        if request.headers.get("user-agent", "").startswith("Mozilla/"):
+            return Response(403, b"User agent not allowed\n", TEXT, (NOSNIFF,))
+        try:
+            answer = route(request, *names)
+            return answer if isinstance(answer, Response) else await answer
+        except ApiError as error:
+            return refusal(error)
+
+    def allowed(self, request: Request) -> bool:
+        given = request.headers.get("authorization", "")
+        return not self.token or hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode())
+
+    def match(self, target: str) -> tuple[tuple[str, ...], list[str]]:
+        """The route's path and the names in it. A decoded slash separates, as in the real server."""
+        parts = unquote(target.partition("?")[0]).split("/")[1:]
+        named = NAMED.get(parts[0], ()) if parts else ()
+        path = tuple("{}" if index in named and part else part for index, part in enumerate(parts))
+        return path, [part for index, part in enumerate(parts) if index in named]
+
+    def version(self, _: Request) -> Response:
+        body = f'{{"version": "chaos-runner-{_version.__version__}"}}\n'
+        return Response(200, body.encode(), "application/json;charset=utf-8")
+
+    def list_proxies(self, _: Request) -> Response:
+        return reply(200, {proxy.name: proxy.body() for proxy in self.proxies.sorted()})
+
+    async def create_proxy(self, request: Request) -> Response:
+        wanted = Wanted(gojson.first_value(request.body))
+        wanted.complete()
+        return reply(201, (await self.proxies.create(wanted)).body())
+
+    def show_proxy(self, _: Request, name: str) -> Response:
+        return reply(200, self.proxies.get(name).body())
+
+    async def update_proxy(self, request: Request, name: str) -> Response:
+        proxy = self.proxies.get(name)
+        await self.proxies.update(proxy, Wanted(gojson.first_value(request.body), proxy))
+        return reply(200, proxy.body())
+
+    def delete_proxy(self, _: Request, name: str) -> Response:
+        self.proxies.delete(name)
+        return Response(204)
+
+    async def populate(self, request: Request) -> Response:
+        """Its refusals are JSON and list the proxies that were made before."""
+        made: list[Proxy] | None = None
+        try:
+            bodies = gojson.an_array(gojson.first_value(request.body), "[]toxiproxy.Proxy")
+            wanted = [Wanted(body) for body in bodies]
+            for position, one in enumerate(wanted, 1):
+                one.complete(position)
+            made = [] if wanted else None
+            await self.proxies.populate(wanted, [] if made is None else made)
+        except ApiError as error:
+            return reply(error.status, error.body() | {"proxies": bodies_of(made)})
+        return reply(201, {"proxies": bodies_of(made)})
+
+    async def reset(self, _: Request) -> Response:
+        await self.proxies.reset()
+        return Response(204)
+
+    def list_toxics(self, _: Request, name: str) -> Response:
+        return reply(200, self.proxies.get(name).toxics_body())
+
+    def show_toxic(self, _: Request, name: str, toxic: str) -> Response:
+        return reply(200, self.proxies.get(name).toxic(toxic).body())
+
+    def create_toxic(self, request: Request, name: str) -> Response:
+        """Checks in the real server's order: body, stream, type, (lease,) name, attributes."""
+        proxy = self.proxies.get(name)
+        fields = gojson.an_object(gojson.first_value(request.body), "toxiproxy.ToxicWrapper")
+        kind = gojson.text_field(fields, "type", "", "ToxicWrapper")
+        stream = gojson.text_field(fields, "stream", "downstream", "ToxicWrapper")
+        toxicity = gojson.float32_field(fields, "toxicity", 1, "ToxicWrapper")
+        called = gojson.text_field(fields, "name", "", "ToxicWrapper") or f"{kind}_{stream}"
+        if stream.lower() not in toxics.STREAMS:
+            raise ApiError(400, "stream was invalid, can be either upstream or downstream")
+        if kind not in toxics.ATTRIBUTES:
+            raise ApiError(400, "invalid toxic type")
+        if (run := toxics.run_of(called)) is not None:
+            self.leases.require(run)
+        if proxy.has_toxic(called):
+            raise errors.toxic_exists()
+        values = toxics.attributes(kind, fields.get("attributes"), {})
+        return reply(200, proxy.add_toxic(called, kind, stream, toxicity=toxicity, attributes=values).body())
+
+    def update_toxic(self, request: Request, name: str, called: str) -> Response:
+        """All of the change or nothing."""
+        proxy = self.proxies.get(name)
+        toxic = proxy.toxic(called)
+        fields = gojson.an_object(gojson.first_value(request.body), "toxiproxy.ToxicWrapper")
+        toxicity = gojson.float32_field(fields, "toxicity", toxic.toxicity, "")
+        values = toxics.attributes(toxic.type, fields.get("attributes"), toxic.attributes)
+        proxy.update_toxic(toxic, toxicity, values)
+        return reply(200, toxic.body())
+
+    def delete_toxic(self, _: Request, name: str, called: str) -> Response:
+        proxy = self.proxies.get(name)
+        doomed = proxy.toxic(called)
+        proxy.remove_toxics(lambda toxic: toxic is doomed)
+        return Response(204)
+
+    def capabilities(self, _: Request) -> Response:
+        return reply(200, {"version": 1, "capabilities": CAPABILITIES, "seed": self.proxies.seed})
+
+    def counters(self, _: Request) -> Response:
+        return reply(200, {"proxies": {proxy.name: proxy.counters_body() for proxy in self.proxies.sorted()}})
+
+    def put_lease(self, request: Request, run: str) -> Response:
+        return reply(200, self.leases.put(run, request.body))
+
+    def show_lease(self, _: Request, run: str) -> Response:
+        return reply(200, self.leases.get(run))
+
+    def delete_lease(self, _: Request, run: str) -> Response:
+        self.leases.delete(run)
+        return Response(204)
+
+    def metrics(self, _: Request) -> Response:
+        return Response(200, metrics.text(self.proxies).encode(), "text/plain; version=0.0.4; charset=utf-8")
+
+
+def reply(status: int, body: object) -> Response:
+    return Response(status, msgspec.json.encode(body), JSON)
+
+
+def refusal(error: ApiError) -> Response:
+    """The real server's error: JSON that calls itself text."""
+    return Response(error.status, msgspec.json.encode(error.body()) + b"\n", TEXT, (NOSNIFF,))
+
+
+def bodies_of(proxies: list[Proxy] | None) -> list[object] | None:
+    return None if proxies is None else [proxy.body() for proxy in proxies]
+
+
+def request_ids() -> Iterator[str]:
+    """20 characters each, unique over processes too."""
+    fixed = os.urandom(5)
+    for number in itertools.count(int.from_bytes(os.urandom(3), "big")):
+        raw = int(time.time()).to_bytes(4, "big") + fixed + (number & 0xFFFFFF).to_bytes(3, "big")
+        yield base64.b32hexencode(raw).decode().rstrip("=").lower()

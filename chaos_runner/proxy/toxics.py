@@ -1,0 +1,100 @@
+"""The toxics: their attributes, what a value may be, and whether a connection has drawn one. No IO, no clock."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from chaos_runner.proxy import gojson
+from chaos_runner.proxy.counters import ToxicCount
+from chaos_runner.proxy.errors import ApiError
+
+ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "latency": ("latency", "jitter"),
+    "bandwidth": ("rate",),
+    "slow_close": ("delay",),
+    "timeout": ("timeout",),
+    "reset_peer": ("timeout",),
+    "slicer": ("average_size", "size_variation", "delay"),
+    "limit_data": ("bytes",),
+    "noop": (),
+}
+JITTER_END = 1 << 62
+STREAMS = ("upstream", "downstream")
+MARK = "cx."
+
+
+class Toxic:
+    """One toxic of one proxy: its settings as the API shows them, and its count."""
+
+    __slots__ = ("attributes", "count", "gone", "name", "stream", "toxicity", "type")
+
+    def __init__(
+        self, name: str, kind: str, stream: str, *, toxicity: float, attributes: dict[str, int], count: ToxicCount
+    ) -> None:
+        self.name = name
+        self.type = kind
+        self.stream = stream
+        self.toxicity = toxicity
+        self.attributes = attributes
+        self.count = count
+        self.gone = False
+
+    @property
+    def upstream(self) -> bool:
+        return self.stream.lower() == "upstream"
+
+    def body(self) -> dict[str, object]:
+        return {
+            "attributes": self.attributes,
+            "name": self.name,
+            "type": self.type,
+            "stream": self.stream,
+            "toxicity": self.toxicity,
+        }
+
+
+def attributes(kind: str, asked: object, now: Mapping[str, int]) -> dict[str, int]:
+    """The toxic's whole attribute set: `now` (zeros where absent) with what was asked laid over it.
+
+    All of it or a 400: a bad field leaves nothing applied, and values that crash the real server are refused.
+    """
+    fields = gojson.an_object(asked, f"toxics.{kind}")
+    owner = f"{kind}.attributes"
+    merged = {key: gojson.int_field(fields, key, now.get(key, 0), owner) for key in ATTRIBUTES[kind]}
+    if (why := harm(kind, merged)) is not None:
+        raise ApiError(400, f"invalid attribute: {why}")
+    return merged
+
+
+def harm(kind: str, value: Mapping[str, int]) -> str | None:
+    """Why these attributes would crash the real server; None when they would not."""
+    if kind == "latency" and value["jitter"] >= JITTER_END:
+        return f"jitter must be less than {JITTER_END}"
+    if kind == "bandwidth" and value["rate"] < 0:
+        return "rate must not be negative"
+    if kind == "slicer" and value["average_size"] < 1:
+        return "average_size must be at least 1"
+    if kind == "slicer" and not 0 <= value["size_variation"] <= value["average_size"]:
+        return "size_variation must be between 0 and average_size"
+    return None
+
+
+def run_of(name: str) -> str | None:
+    """The run that owns a toxic of this name (`cx.<run>.…`); None for everybody else's toxics."""
+    return name[len(MARK) :].partition(".")[0] if name.startswith(MARK) else None
+
+
+def belongs_to(run: str, name: str) -> bool:
+    return name.startswith(f"{MARK}{run}.")
+
+
+def draw(seed: int, connection: int, name: str) -> float:
+    """The number in [0, 1) that a connection has for a toxic: always the same, whatever happens around it."""
+    text = f"{seed}/{connection}/{lot(name)}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / (1 << 64)
+
+
+def lot(name: str) -> str:
+    # A runner's names carry the run and its expiry; without them two runs with one seed hit the same connections.
+    return MARK + name.split(".")[2] if name.startswith(MARK) and name.count(".") >= 2 else name
