@@ -1,0 +1,174 @@
+"""The demo: a fragile and a resilient world side by side that outlive the terminal, and the file that names them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chaos_runner.pocket import processes, world
+
+VERSION = 1
+WORLDS = {"demo": "fragile", "demo-resilient": "resilient"}
+FILE = "demo.json"
+TURN_WITHIN_S = 60.0
+
+
+class DemoError(RuntimeError):
+    """The demo could not be started, or its file cannot be read."""
+
+
+class DemoState(msgspec.Struct, frozen=True):
+    """What `demo.json` says."""
+
+    version: int
+    worlds: dict[str, world.WorldInfo]
+
+
+def up(state_dir: Path, real_proxy: str | None = None) -> dict[str, Any]:
+    """Both worlds, running, and `demo.json` names them. Worlds that run already are left alone."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with _turn(state_dir):
+        living = _living(state_dir)
+        if living is not None and living.worlds.keys() == WORLDS.keys():
+            return _plain(living)
+        if living is not None:
+            _end(living)
+        state = DemoState(VERSION, _start_all(state_dir, real_proxy))
+        world.write_private(state_dir / FILE, msgspec.json.encode(state) + b"\n")
+        return _plain(state)
+
+
+def down(state_dir: Path) -> bool:
+    """Ends the worlds and removes the file; False where there was none."""
+    if not (state_dir / FILE).exists():
+        return False
+    with _turn(state_dir):
+        state = _load(state_dir)
+        if state is None:
+            return False
+        _end(state)
+        (state_dir / FILE).unlink(missing_ok=True)
+        return True
+
+
+def read(state_dir: Path) -> dict[str, Any] | None:
+    """The worlds that live, as plain values; None where no demo was started."""
+    living = _living(state_dir)
+    return None if living is None else _plain(living)
+
+
+def _living(state_dir: Path) -> DemoState | None:
+    state = _load(state_dir)
+    if state is None:
+        return None
+    living = {name: info for name, info in state.worlds.items() if info.supervisor().lives()}
+    return DemoState(state.version, living)
+
+
+def _load(state_dir: Path) -> DemoState | None:
+    path = state_dir / FILE
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        state = msgspec.json.decode(content, type=DemoState)
+    except msgspec.DecodeError as refusal:
+        raise DemoError(f"{path}: not the state of a demo: {refusal}; remove the file if no demo runs") from refusal
+    if state.version != VERSION:
+        raise DemoError(
+            f"{path}: version {state.version} was written by another chaos-runner; this one reads {VERSION}"
+        )
+    return state
+
+
+def _start_all(state_dir: Path, real_proxy: str | None) -> dict[str, world.WorldInfo]:
+    started = {
+        name: _start(_log(state_dir, name), world.supervisor_argv(mode, real_proxy)) for name, mode in WORLDS.items()
+    }
+    try:
+        return {name: world.read_info(process) for name, process in started.items()}
+    except BaseException as error:
+        # They were told to outlive us; that holds for whole demos only.
+        processes.end([processes.identify(process.pid) for process in started.values()], world.END_WITHIN_S)
+        if isinstance(error, world.WorldError):
+            logs = " and ".join(str(_log(state_dir, name)) for name in started)
+            raise DemoError(f"{error}; {logs} say more") from error
+        raise
+    finally:
+        for process in started.values():
+            _let_go(process)
+
+
+def _start(log: Path, argv: list[str]) -> subprocess.Popen[bytes]:
+    log.unlink(missing_ok=True)
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        return subprocess.Popen(
+            [*argv, "--detached"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=fd,
+            start_new_session=True,
+            env=world.environment(),
+        )
+    finally:
+        os.close(fd)
+
+
+def _log(state_dir: Path, name: str) -> Path:
+    return state_dir / f"{name}.log"
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdout is not None
+    process.stdout.close()
+    if process.poll() is None:
+        process.returncode = 0  # it lives on without us: Popen would warn about that
+
+
+def _end(state: DemoState) -> None:
+    infos = state.worlds.values()
+    processes.end([info.supervisor() for info in infos], world.END_WITHIN_S)
+    processes.end([process for info in infos for process in info.everyone()], world.END_WITHIN_S)
+    for info in infos:
+        with contextlib.suppress(ChildProcessError):  # only a demo that this very process started is its child
+            os.waitpid(info.pid, os.WNOHANG)
+
+
+def _plain(state: DemoState) -> dict[str, Any]:
+    return {
+        "version": state.version,
+        "worlds": {name: msgspec.to_builtins(info) for name, info in state.worlds.items()},
+    }
+
+
+@contextlib.contextmanager
+def _turn(state_dir: Path) -> Iterator[None]:
+    """One `up` or `down` at a time."""
+    deadline = time.monotonic() + TURN_WITHIN_S
+    fd = os.open(state_dir / f".{FILE}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not _locked(fd):
+            if time.monotonic() > deadline:
+                raise DemoError(f"another demo command has been at work in {state_dir} for {TURN_WITHIN_S:g} s")
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""The payment provider: takes its time, and charges an order once however often it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import msgspec
+
+from chaos_runner.pocket import http11, metrics, service
+
+WORK_S = 0.020
+WORK_SPREAD_S = 0.002
+CHARGES_KEPT = 100_000
+RECEIPT = [f"line {n:02d}: thank you for shopping here; keep this slip" for n in range(1, 33)]
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """What is asked for; the order makes a repeated request harmless."""
+
+    order: str
+
+
+class Payments:
+    """POST /charge, and GET /charges to count what really happened."""
+
+    def __init__(self) -> None:
+        self.charged = 0
+        self.repeated = 0
+        self._orders: OrderedDict[str, None] = OrderedDict()
+
+    def as_service(self) -> service.Service:
+        """The service over these accounts."""
+        routes: service.Routes = {("POST", "/charge"): self.charge, ("GET", "/charges"): self.charges}
+        return service.Service("payments", routes, (), (self._lines,))
+
+    async def charge(self, call: service.Call) -> http11.Response:
+        """Charges after some simulated work."""
+        try:
+            asked = msgspec.json.decode(call.body, type=Charge)
+        except msgspec.DecodeError as refusal:
+            return http11.json_response(400, {"error": f"not a charge: {refusal}"})
+        await asyncio.sleep(WORK_S + random.uniform(-WORK_SPREAD_S, WORK_SPREAD_S))
+        self._remember(asked.order)
+        return http11.json_response(200, {"order": asked.order, "status": "charged", "receipt": RECEIPT})
+
+    async def charges(self, _: service.Call) -> http11.Response:
+        """How many orders were charged, and how many requests repeated one that was."""
+        return http11.json_response(200, {"charged": self.charged, "repeated": self.repeated})
+
+    def _remember(self, order: str) -> None:
+        if order in self._orders:
+            self.repeated += 1
+            return
+        self.charged += 1
+        self._orders[order] = None
+        if len(self._orders) > CHARGES_KEPT:
+            self._orders.popitem(last=False)
+
+    def _lines(self) -> Iterator[str]:
+        yield from metrics.counter("shop_charges_total", {metrics.labels(): self.charged})

@@ -1,0 +1,144 @@
+"""The supervisor of a world: `python -m chaos_runner.pocket.world --mode fragile|resilient`.
+
+It starts the shop and its proxy, prints one JSON line when all is ready, and ends with everything it started on EOF of
+its stdin, SIGTERM, SIGINT or SIGHUP. Nothing outlives it, not even when it is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from chaos_runner.pocket import children, lifeline, processes, rules, toxiproxy, world
+
+LOG_BYTES_MAX = 16 * 1024 * 1024
+LOG_LOOK_EVERY_S = 1.0
+REAL_PROXY_TRIES = 3
+EMBEDDED_PROXY = (sys.executable, "-P", "-m", "chaos_runner.proxy", "--port", "0", "--until-eof")
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How the supervisor was asked to run."""
+
+    mode: str
+    proxy_command: tuple[str, ...] = EMBEDDED_PROXY
+    real_proxy: str | None = None
+    state: Path | None = None
+    detached: bool = False
+
+
+async def supervise(options: Options) -> None:
+    """Builds the world, says so, and takes it down when asked to end."""
+    asked = await lifeline.end_asked(until_eof=not options.detached)
+    trimming = asyncio.create_task(_keep_log_short(sys.stderr.fileno()))
+    crew = children.Children()
+    try:
+        building = asyncio.create_task(build(crew, options))
+        await _first(building, asked)
+        if building.done():
+            _announce(building.result(), options.state)
+            await asked.wait()
+        building.cancel()
+        await asyncio.wait([building])
+    finally:
+        trimming.cancel()
+        await crew.end()
+
+
+async def build(crew: children.Children, options: Options) -> world.WorldInfo:
+    """Starts everything in the order in which it needs each other."""
+    payments = await _start(crew, options, "payments")
+    catalog = await _start(crew, options, "catalog")
+    api = await _start_proxy(crew, options)
+    payments_url, catalog_url = await _url(payments), await _url(catalog)
+    seen_payments = await toxiproxy.stand_before(api, "payments", payments_url.removeprefix("http://"))
+    seen_catalog = await toxiproxy.stand_before(api, "catalog", catalog_url.removeprefix("http://"))
+    checkout_url = await _url(await _start(crew, options, "checkout", PAYMENTS_URL=seen_payments))
+    addresses = {"CHECKOUT_URL": checkout_url, "CATALOG_URL": seen_catalog}
+    gateway_url = await _url(await _start(crew, options, "gateway", **addresses))
+    services = {"shop": gateway_url, "checkout": checkout_url, "payments": payments_url, "catalog": catalog_url}
+    me = processes.identify(os.getpid())
+    api_info = world.Api(api)
+    return world.WorldInfo(world.VERSION, options.mode, me.pid, me.start_time, api_info, services, crew.ids())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a supervisor in the foreground."""
+    try:
+        asyncio.run(supervise(_options(argv)))
+    except (children.NotReady, toxiproxy.ProxyRefused, OSError) as refusal:
+        sys.stderr.write(f"not started: {refusal}\n")
+        return 2
+    return 0
+
+
+def _options(argv: list[str] | None) -> Options:
+    parser = argparse.ArgumentParser(prog="python -m chaos_runner.pocket.world", description=__doc__)
+    parser.add_argument("--mode", choices=tuple(rules.MODES), required=True)
+    parser.add_argument("--proxy-command", metavar="JSON", help="argv of a proxy that prints its address when ready")
+    parser.add_argument("--real-proxy", metavar="PATH", help="a Toxiproxy server to use instead of the embedded proxy")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="also write the JSON line here")
+    parser.add_argument("--detached", action="store_true", help="do not end with stdin")
+    given = parser.parse_args(argv)
+    command: tuple[str, ...] = EMBEDDED_PROXY
+    if given.proxy_command is not None:
+        try:
+            command = msgspec.json.decode(given.proxy_command, type=tuple[str, ...])
+        except msgspec.DecodeError as refusal:
+            parser.error(f"--proxy-command is a JSON list of words: {refusal}")
+    return Options(given.mode, command, given.real_proxy, given.state, given.detached)
+
+
+async def _first(building: asyncio.Task[world.WorldInfo], asked: asyncio.Event) -> None:
+    ending = asyncio.create_task(asked.wait())
+    await asyncio.wait([building, ending], return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+
+
+async def _start(crew: children.Children, options: Options, name: str, **addresses: str) -> children.Child:
+    argv = [sys.executable, "-P", "-m", "chaos_runner.pocket.shop", name, "--until-eof"]
+    return await crew.start(name, argv, {"LISTEN": "127.0.0.1:0", "MODE": options.mode, **addresses})
+
+
+async def _start_proxy(crew: children.Children, options: Options) -> str:
+    if options.real_proxy is None:
+        return await _url(await crew.start("proxy", options.proxy_command, {}))
+    for _ in range(REAL_PROXY_TRIES):
+        port = toxiproxy.free_port()
+        argv = [options.real_proxy, "-host", "127.0.0.1", "-port", str(port)]
+        child = await crew.start("proxy", argv, {"LOG_LEVEL": "error"}, announces=False)
+        url = f"http://127.0.0.1:{port}"
+        await toxiproxy.answering(url, child.lives)
+        if child.lives():
+            return url
+    raise children.NotReady(f"{options.real_proxy} ended at once, {REAL_PROXY_TRIES} times")
+
+
+async def _url(child: children.Child) -> str:
+    said = await child.announcement()
+    listening = said.get("listening")
+    if not isinstance(listening, str):
+        raise children.NotReady(f"{child.name} did not say where it listens: {said}")
+    return listening if listening.startswith("http://") else f"http://{listening}"
+
+
+def _announce(info: world.WorldInfo, state: Path | None) -> None:
+    line = msgspec.json.encode(info) + b"\n"
+    if state is not None:
+        world.write_private(state, line)
+    sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
+
+
+async def _keep_log_short(fd: int) -> None:
+    """Empties the log file that the services write to when it grows too long; who appends does not notice."""
+    while fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND:
+        await asyncio.sleep(LOG_LOOK_EVERY_S)
+        if os.fstat(fd).st_size > LOG_BYTES_MAX:
+            os.ftruncate(fd, 0)
