@@ -22,7 +22,7 @@ Shared = Callable[[Node, tuple[str, ...], Path], Node | list[Problem]]
 BAD: Any = msgspec.UNSET
 _HINTS_MAX = 200
 # The keys whose mapping depends on the kind named beside them: the kind's own fields, or its Struct for targets.
-_OPEN = {"with": "", "target": "selector"}
+OPEN = {"with": "", "target": "selector"}
 
 
 def walk(
@@ -78,7 +78,8 @@ class _Walk:
 
     def _list(self, node: Node, shape: Shape, path: Path) -> Any:
         if node.kind != "list":
-            return self._misfit(node, shape, path)
+            hint = "; put it in [ ]" if node.kind in {"text", "int", "float"} else ""
+            return self._wrong(node, path, f"expected a list, found {words.found(node)}{hint}")
         items = [self.value(item, shape.of[0], (*path, n)) for n, item in enumerate(node.items)]
         if self._miscounted(node, len(items), shape, path) or any(item is BAD for item in items):
             return BAD
@@ -144,7 +145,7 @@ class _Walk:
         node, path = resolved, path if resolved.base is None else resolved.base
         known = fields(cls)
         whole = self._keys(node, cls, known, path)
-        values = self._values(node, known, path)
+        values = self._values(node, known, path, whole)
         if not whole or any(value is BAD for value in values.values()):
             return BAD
         return self._built(node, cls, values, path)
@@ -192,20 +193,22 @@ class _Walk:
             return f"unknown key {words.shown(key)}; missing here: {words.listed(missing, 'and')}"
         return words.unknown("key", key, names)
 
-    def _values(self, node: Node, known: tuple[Field, ...], path: Path) -> dict[str, Any]:
+    def _values(self, node: Node, known: tuple[Field, ...], path: Path, whole: bool) -> dict[str, Any]:
         kind = next((f for f in known if f.key in self.kinds and f.shape.form == "text"), None)
         values = {}
         for field in known:
             child = node.get(field.key)
-            if kind and field.key in _OPEN and field.shape.form == "map":
+            if kind and field.key in OPEN and field.shape.form == "map":
                 continue
             if child is not None:
                 values[field.name] = self.value(child, field.shape, (*path, field.key))
         if kind and values.get(kind.name, BAD) is not BAD:
-            values |= self._opened(node, kind, values[kind.name], known, path)
+            values |= self._opened(node, kind, values[kind.name], known, path, whole)
         return values
 
-    def _opened(self, node: Node, kind: Field, name: str, known: tuple[Field, ...], path: Path) -> dict[str, Any]:
+    def _opened(
+        self, node: Node, kind: Field, name: str, known: tuple[Field, ...], path: Path, whole: bool
+    ) -> dict[str, Any]:
         """The mappings whose fields belong to the kind that is named beside them, as plain dicts in base units."""
         cls = self.kinds[kind.key].get(name)
         if cls is None:
@@ -215,9 +218,11 @@ class _Walk:
             return {kind.name: self._wrong(named, (*path, kind.key), message)}
         opened = {}
         for field in known:
-            if field.key not in _OPEN or field.shape.form != "map":
+            if field.key not in OPEN or field.shape.form != "map":
                 continue
-            wanted = getattr(cls, _OPEN[field.key], None) if _OPEN[field.key] else cls
+            wanted = getattr(cls, OPEN[field.key], None) if OPEN[field.key] else cls
+            if not whole and node.get(field.key) is None:
+                continue  # a mistyped key may have been meant for it
             child = node.get(field.key) or msgspec.structs.replace(node, pairs=(), base=None)
             value = self.value(child, Shape("struct", cls=wanted) if wanted else field.shape, (*path, field.key))
             opened[field.name] = value if value is BAD else msgspec.to_builtins(value)

@@ -94,7 +94,14 @@ def limits(rules: Rules) -> str:
 
 def amount(value: float, unit: str = "") -> str:
     """A number in base units, as an author would write it."""
+    if unit == "duration":
+        return _duration(value)
     text = f"{round(value * 100, 9) if unit == 'percent' else value:g}"
-    if unit == "percent":
-        return f"{text}%"
-    return text + {"duration": "s", "rate": "/s", "size": "B", "bandwidth": "B/s"}.get(unit, "")
+    return text + {"percent": "%", "rate": "/s", "size": "B", "bandwidth": "B/s"}.get(unit, "")
+
+
+def _duration(seconds: float) -> str:
+    for name, factor in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * factor and seconds % factor == 0:
+            return f"{seconds / factor:g}{name}"
+    return f"{seconds:g}s" if seconds >= 1 or not seconds else f"{round(seconds * 1000, 9):g}ms"
