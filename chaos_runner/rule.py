@@ -7,7 +7,7 @@ judge's parts (gate, abort, finding, recovery) read the same frozen rules, so th
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -28,7 +28,7 @@ Key = tuple[str, int]  # a check and an index into its clauses()
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """How one clause is measured. `events_per_second` is 0 for a check that is polled: one event or reading a sample."""
+    """How one clause is measured; `events_per_second` is 0 for a polled check: one event or reading a sample."""
 
     kind: Literal["event", "gauge"]
     events_per_second: float = 0.0
@@ -89,7 +89,7 @@ class Rule(msgspec.Struct, frozen=True):
 def allowance(clause: Clause) -> float:
     """The share of bad events an event clause allows. Raises ValueError with a sentence for one it cannot read."""
     share = percentile(clause.metric)
-    if share is not None and clause.op in ("<=", "<"):
+    if share and clause.op in ("<=", "<"):
         return round(1 - share, 12)
     goal = clause.value
     if share is None and clause.op in (">=", ">") and isinstance(goal, float) and 0 < goal <= 1:
@@ -97,6 +97,14 @@ def allowance(clause: Clause) -> float:
     example = f"{clause.metric} <= 800ms" if share is not None else f"{clause.metric} >= 99%"
     msg = f"'{clause.text}' cannot be counted in events; write one such as '{example}'"
     raise ValueError(msg)
+
+
+def breached(allowed: float) -> float:
+    """The share of bad events the abort rule looks for: three times what is allowed, and at least 10 %.
+
+    Three times would pass 1 for a median, so above 20 % it is half way between `allowed` and 1.
+    """
+    return max(RATE_BREACHED, min(TIMES_ALLOWED * allowed, (1 + allowed) / 2))
 
 
 def min_events(allowed: float) -> int:
@@ -122,7 +130,7 @@ def rules(
         for n in check.judged(fault_open=True)
     )
     return tuple(
-        _rule(experiment, name, n, measured[name][n], spans, max(1, deciding))
+        _rule(experiment, (name, n), measured[name][n], spans, max(1, deciding))
         for name, check in experiment.steady_state.items()
         for n in range(len(check.clauses()))
     )
@@ -139,9 +147,8 @@ def planned_windows(experiment: Experiment) -> tuple[float, ...]:
     return tuple(spans)
 
 
-def _rule(
-    experiment: Experiment, name: str, n: int, measured: Measured, spans: tuple[float, ...], deciding: int
-) -> Rule:
+def _rule(experiment: Experiment, key: Key, measured: Measured, spans: Sequence[float], deciding: int) -> Rule:
+    name, n = key
     check = experiment.steady_state[name]
     clause = check.clauses()[n]
     allowed = allowance(clause) if measured.kind == "event" else 0.0
@@ -158,7 +165,7 @@ def _rule(
         expected=n in check.judged(fault_open=False),
         during=n in check.judged(fault_open=True),
         allowed=allowed,
-        breached=max(RATE_BREACHED, min(TIMES_ALLOWED * allowed, (1 + allowed) / 2)),
+        breached=breached(allowed),
         threshold=math.log(max(1.0, planned) * deciding / FALSE_ABORTS),
         violated_for=experiment.abort.patience(name),
         rate=rate,
@@ -201,13 +208,18 @@ def plus(a: Counts, b: Counts) -> Counts:
 Ticks = dict[int, Counts]
 
 
+def counted(sample: Sample) -> Iterator[tuple[Key, Counts]]:
+    """What each clause saw in this sample."""
+    for seen in sample.counts:
+        yield (sample.check, seen.clause), Counts(seen.good, seen.bad, seen.unknown)
+
+
 def by_clause(samples: Iterable[Sample]) -> dict[Key, Ticks]:
     """The counts of each clause by tick, whatever order the samples came in."""
     found: dict[Key, Ticks] = {}
     for sample in samples:
-        for clause, good, bad, unknown in ((c.clause, c.good, c.bad, c.unknown) for c in sample.counts):
-            ticks = found.setdefault((sample.check, clause), {})
-            counts = Counts(good, bad, unknown)
+        for key, counts in counted(sample):
+            ticks = found.setdefault(key, {})
             ticks[sample.tick] = plus(ticks[sample.tick], counts) if sample.tick in ticks else counts
     return found
 

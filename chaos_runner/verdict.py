@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chaos_runner.records import Cleanup, ClauseJudged, Headline, Outcome, StoppedBy
+from chaos_runner import finding as findings
+from chaos_runner.records import ClauseJudged, Cleanup, Finding, Headline, Outcome, StoppedBy
+
+EXIT_CODES: dict[Headline, int] = {"HELD": 0, "DEVIATED": 1, "UNKNOWN": 3, "ABORTED": 4, "NOT_REVERTED": 5}
+NOTHING_LEARNED = 3
 
 
 def outcome(
@@ -22,14 +26,38 @@ def outcome(
     `doubts` are reasons not to believe in HELD (effect not confirmed, fault absent in the middle); `left` says what
     is still on which target.
     """
-    raise NotImplementedError
+    found = _finding(clauses, stopped_by, bool(deviations), bool(doubts))
+    reasons = [*left, *([stopped_why] if stopped_why else []), *deviations]
+    reasons += [_told(clause) for clause in clauses if clause.state == "violated"] + list(doubts)
+    reasons += [_told(clause) for clause in clauses if clause.state == "unknown"]
+    if found == "HELD":
+        reasons += [_told(clause) for clause in clauses]
+    elif not reasons:
+        reasons = ["nothing was judged"]
+    return Outcome(found, stopped_by, cleanup, "; ".join(reasons))
+
+
+def _finding(clauses: Sequence[ClauseJudged], stopped_by: StoppedBy, deviated: bool, doubted: bool) -> Finding:
+    """The worst of everything; a run that was stopped never held, for it did not see its window through."""
+    found = findings.finding(clauses)
+    if found == "DEVIATED" or deviated or stopped_by == "criterion":
+        return "DEVIATED"
+    return "UNKNOWN" if doubted or stopped_by != "nothing" else found
+
+
+def _told(clause: ClauseJudged) -> str:
+    return f"{clause.check}: {clause.clause}: {clause.why}"
 
 
 def headline(outcome: Outcome) -> Headline:
     """One word: what is left weighs most, then that it was stopped, then the finding."""
-    raise NotImplementedError
+    if outcome.cleanup == "LEFT":
+        return "NOT_REVERTED"
+    return "ABORTED" if outcome.stopped_by != "nothing" else outcome.finding
 
 
 def exit_code(headline: Headline | None, cleanup: Cleanup = "CLEAN", *, accept_unverified: bool = False) -> int:
     """The exit code, which is API; None: not started. HELD with an undo nobody verified is 3 unless accepted."""
-    raise NotImplementedError
+    if headline is None or (headline == "HELD" and cleanup == "UNVERIFIED" and not accept_unverified):
+        return NOTHING_LEARNED
+    return EXIT_CODES[headline]
