@@ -41,8 +41,8 @@ def fits(node: Node, shape: Shape, parsed: Container[type]) -> bool:
     return node.kind in _TAKES[shape.form]
 
 
-def by_keys(node: Node, members: Sequence[Shape]) -> Shape:
-    """The Struct a mapping is meant to be. Raises Torn when its keys do not tell."""
+def by_keys(node: Node, members: Sequence[Shape], *, guess: bool = True) -> Shape:
+    """The Struct a mapping is meant to be, mistyped keys included if asked to guess. Raises Torn when no key tells."""
     tagged = _by_tag(node, members)
     if tagged is not None:
         return tagged
@@ -53,7 +53,7 @@ def by_keys(node: Node, members: Sequence[Shape]) -> Shape:
         return _only(named, telling)
     weaker = {key: member for member in members for key in _own_keys(member, members, required=False)}
     for key in present:
-        near = str(key.value) if key.value in weaker else words.nearest(str(key.value), telling)
+        near = str(key.value) if key.value in weaker else guess and words.nearest(str(key.value), telling)
         if near:
             return (weaker | telling)[near]
     message = f"one of the keys {words.listed(telling)} is needed here"

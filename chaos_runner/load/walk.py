@@ -117,8 +117,9 @@ class _Walk:
             return self._misfit(node, shape, path)
         if node.kind != "map":
             return self._first(node, fitting, path)
+        structs = [member for member in fitting if member.form == "struct"]
         try:
-            return self.value(node, choose.by_keys(node, [m for m in fitting if m.form == "struct"]), path)
+            return self.value(node, choose.by_keys(node, structs, guess=len(self.problems) < _HINTS_MAX), path)
         except choose.Torn as torn:
             return self._wrong(torn.node, path, str(torn))
 
@@ -203,26 +204,28 @@ class _Walk:
             if child is not None:
                 values[field.name] = self.value(child, field.shape, (*path, field.key))
         if kind and values.get(kind.name, BAD) is not BAD:
-            values |= self._opened(node, kind, values[kind.name], known, path, whole)
+            cls = self._kind(node, kind, values[kind.name], path)
+            values |= {kind.name: BAD} if cls is BAD else self._opened(node, cls, known, path, whole)
         return values
 
-    def _opened(
-        self, node: Node, kind: Field, name: str, known: tuple[Field, ...], path: Path, whole: bool
-    ) -> dict[str, Any]:
-        """The mappings whose fields belong to the kind that is named beside them, as plain dicts in base units."""
+    def _kind(self, node: Node, kind: Field, name: str, path: Path) -> Any:
+        """The Struct of the kind that is named here."""
         cls = self.kinds[kind.key].get(name)
-        if cls is None:
-            message = words.unknown(kind.key, name, self.kinds[kind.key])
-            named = node.get(kind.key)
-            assert named is not None
-            return {kind.name: self._wrong(named, (*path, kind.key), message)}
+        if cls is not None:
+            return cls
+        named = node.get(kind.key)
+        assert named is not None
+        return self._wrong(named, (*path, kind.key), words.unknown(kind.key, name, self.kinds[kind.key]))
+
+    def _opened(self, node: Node, cls: Any, known: tuple[Field, ...], path: Path, whole: bool) -> dict[str, Any]:
+        """The mappings whose fields belong to the kind that is named beside them, as plain dicts in base units."""
         opened = {}
         for field in known:
             if field.key not in OPEN or field.shape.form != "map":
                 continue
-            wanted = getattr(cls, OPEN[field.key], None) if OPEN[field.key] else cls
             if not whole and node.get(field.key) is None:
                 continue  # a mistyped key may have been meant for it
+            wanted = getattr(cls, OPEN[field.key], None) if OPEN[field.key] else cls
             child = node.get(field.key) or msgspec.structs.replace(node, pairs=(), base=None)
             value = self.value(child, Shape("struct", cls=wanted) if wanted else field.shape, (*path, field.key))
             opened[field.name] = value if value is BAD else msgspec.to_builtins(value)

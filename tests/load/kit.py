@@ -90,7 +90,7 @@ def pick(value: Any) -> Pick:
 def confirmation(value: Any) -> Confirmation:
     """Any text will do here."""
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a confirmation; write read-back")  # noqa: TRY004
+        raise ValueError(f"{value!r} is not a confirmation; write read-back")
     return Confirmation(value)
 
 
@@ -162,5 +162,5 @@ def value_of(text: str, type_: Any) -> Any:
     tree = load.guard(text, "x.yaml")
     assert tree.root is not None
     value, problems = load.walk(tree.root, type_, kinds=KINDS, parsers=PARSERS)
-    assert [] == [*tree.problems, *problems]
+    assert [*tree.problems, *problems] == []
     return value

@@ -11,7 +11,7 @@ from tests.load.mutate import mutations
 
 
 def test_the_good_file_has_no_problem():
-    assert [] == problems_of(GOOD)
+    assert problems_of(GOOD) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -22,7 +22,7 @@ def test_one_mistake_is_one_problem_at_its_place(seed):
         if len(found) > 1 or any(problem.line not in made.lines for problem in found):
             astray.append((made.what, list(map(str, found)), made.lines))
 
-    assert [] == astray
+    assert astray == []
 
 
 def test_most_mistakes_are_noticed():
