@@ -33,8 +33,10 @@ class Hello(Message, frozen=True):
     run: str
     epoch: int
     ttl_s: float
-    runner_pid: int
+    t0: float  # CLOCK_MONOTONIC of the run's start
+    environment: str
     connections: dict[str, Any]
+    secrets: dict[str, str]
     kinds: tuple[str, ...]
     state_dir: str
     version: int = VERSION
@@ -145,7 +147,11 @@ class Stop(Message, frozen=True):
 
 
 class Exemplar(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One request worth showing: the first bad ones of a tick. `error` is a class of `Tick.errors`, or `clause`."""
+    """One request worth showing: the first bad ones of a tick.
+
+    `error` is a class of `Tick.errors`, `body` when the body lacks what it must carry, or empty: then the status or
+    the latency says what was wrong.
+    """
 
     at_s: float  # intended send time, seconds since t0
     latency_s: float
