@@ -1,0 +1,175 @@
+"""A proxy that is down: new connections are refused, live ones are closed."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import ClassVar
+
+import anyio
+import msgspec
+
+from chaos_runner.api import Absent, Doubt, Drifted, Env, Observation, Present, Proof, Refused, Rights, Undo, Unreadable
+from chaos_runner.clients import toxics
+from chaos_runner.clients.toxics import Toxic
+from chaos_runner.faults import _proxies
+from chaos_runner.records import Target
+
+CONNECT_S = 1.0
+WILDCARDS = frozenset({"", "::", "0.0.0.0"})  # noqa: S104 -- read, never bound
+
+
+class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Disables a proxy, as if the service behind it were down, and enables it again.
+
+    Needs Toxiproxy, the real one or the embedded one. Has no fields of its own: `with:` may be left out.
+    """
+
+    kind: ClassVar[str] = "proxy_down"
+    version: ClassVar[int] = 1
+    reversible: ClassVar[bool] = True
+    selector: ClassVar[type[msgspec.Struct]] = _proxies.ProxySelector
+
+    def aspect(self) -> str:
+        """The place on a proxy that this occupies."""
+        return "enabled"
+
+    async def targets(self, env: Env, selector: _proxies.ProxySelector) -> tuple[Target, ...]:
+        """The proxies that match, by name."""
+        return await _proxies.matching(env, selector)
+
+    async def rights(self, env: Env, target: Target) -> Rights:
+        """Toxiproxy lets everybody do everything who may read: one read shows both."""
+        await _proxies.current(env, target)
+        return Rights()
+
+    async def prepare(self, env: Env, target: Target, mark: str) -> Undo:
+        """The proxy as it is. Raises Refused where it is down already."""
+        proxy = await _proxies.current(env, target)
+        if not proxy.enabled:
+            raise Refused(f"{target.key} is already disabled")
+        for other in proxy.toxics:
+            if _is_marker(other):
+                raise Refused(f"{target.key} already carries {other.name} at enabled; see: chaos-runner recover")
+        return Undo(
+            kind=self.kind,
+            version=self.version,
+            mark=mark,
+            target=target,
+            params={},
+            before=_proxies.snapshot(proxy),
+        )
+
+    async def inject(self, env: Env, undo: Undo) -> None:
+        """Disables the proxy, then marks it: a proxy without connections is the one place where marking cannot hang."""
+        client = await _proxies.server(env)
+        name = _proxies.name_of(undo)
+        await client.patch_proxy(name, enabled=False)
+        try:
+            await client.add_toxic(name, _marker(undo.mark))
+        except Refused as why:
+            raise Doubt(f"{undo.target.key} is down, but could not be marked: {why}") from None
+
+    async def observe(self, env: Env, undo: Undo) -> Observation:
+        """Whether the proxy is down. One that is down without our mark may be ours still: a late request did it."""
+        client = await _proxies.server(env)
+        try:
+            proxy = await client.proxy(_proxies.name_of(undo))
+        except toxics.NotFound:
+            return Absent(drift=f"{undo.target.key} was deleted by somebody else")
+        except (Refused, Doubt) as why:
+            return Unreadable(str(why))
+        ours = proxy.toxic(undo.mark) is not None
+        if not proxy.enabled:
+            return Present("" if ours else "without our mark")
+        if ours:
+            return Drifted(f"{undo.target.key} was enabled, our mark {undo.mark} is still on it")
+        return Absent(drift=_proxies.drift(undo, proxy))
+
+    async def revert(self, env: Env, undo: Undo) -> None:
+        """Takes the mark off and sets `enabled` back to what it was; the second happens whatever the first did."""
+        client = await _proxies.server(env)
+        name = _proxies.name_of(undo)
+        try:
+            # While the proxy is down it has no connections, so that removing the mark cannot hang.
+            await _proxies.remove(env, undo)
+        finally:
+            with contextlib.suppress(toxics.NotFound):  # deleted by somebody else: `observe` says so
+                await client.patch_proxy(name, enabled=bool(undo.before["enabled"]))
+
+    async def before(self, env: Env, undo: Undo) -> dict[str, float]:
+        """How many connections the embedded proxy has seen; nothing on the real server."""
+        counters = await _proxies.counted(env, _proxies.name_of(undo))
+        return {} if counters is None else {"connections": float(counters.connections)}
+
+    async def effect(self, env: Env, undo: Undo, before: dict[str, float]) -> Proof | None:
+        """A connection attempt that is refused; where there are counters, also that somebody used the proxy before."""
+        if before and not before["connections"]:
+            return None
+        address = await self._address(env, undo)
+        if address is None or not await _refused(*address):
+            return None
+        where = f"{address[0]}:{address[1]}"
+        seen = f"; {before['connections']:g} connections came through before" if before else ""
+        return Proof(how="exchange", evidence=f"a connection to {where} was refused{seen}", figures=dict(before))
+
+    async def _address(self, env: Env, undo: Undo) -> tuple[str, int] | None:
+        """Where the proxy listens, as seen from here; None where that cannot be told."""
+        import httpx2
+
+        host, _, port = str(undo.before["listen"]).rpartition(":")
+        host = host.strip("[]")
+        settings = env.environment.toxiproxy
+        server = httpx2.URL(settings.url).host if settings else ""
+        if not port.isdigit() or (_loopback(host) and not _loopback(server)):
+            return None
+        return (server if host in WILDCARDS else host), int(port)
+
+    async def lease(self, env: Env, undo: Undo, ttl_s: float) -> bool:
+        """Makes or renews the run's lease at the embedded proxy, with the value to go back to."""
+        return await _proxies.lease(env, undo, ttl_s, {_proxies.name_of(undo): bool(undo.before["enabled"])})
+
+    async def release(self, env: Env, undo: Undo) -> None:
+        """Ends the run's lease."""
+        await _proxies.release(env, undo)
+
+    async def leftovers(self, env: Env) -> tuple[Undo, ...]:
+        """Every proxy that carries our mark."""
+        return tuple(
+            Undo(
+                kind=self.kind,
+                version=self.version,
+                mark=toxic.name,
+                target=_proxies.target(proxy),
+                params={},
+                before=_proxies.snapshot(proxy) | {"enabled": True},
+            )
+            for proxy, toxic in await _proxies.marks(env)
+            if _is_marker(toxic)
+        )
+
+
+def _marker(mark: str) -> Toxic:
+    return Toxic(name=mark, type="noop", stream=_proxies.FENCE_STREAM, toxicity=1.0)
+
+
+def _is_marker(toxic: Toxic) -> bool:
+    return _proxies.marked(toxic.name) and toxic.type == "noop" and not _proxies.is_fence(toxic)
+
+
+def _loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+async def _refused(host: str, port: int) -> bool:
+    with anyio.move_on_after(CONNECT_S):
+        try:
+            stream = await anyio.connect_tcp(host, port)
+        except OSError as why:
+            return _is_refusal(why)
+        await stream.aclose()
+    return False
+
+
+def _is_refusal(why: BaseException) -> bool:
+    causes = why.__cause__.exceptions if isinstance(why.__cause__, BaseExceptionGroup) else (why.__cause__ or why,)
+    return all(isinstance(cause, ConnectionRefusedError) for cause in causes)
