@@ -1,0 +1,23 @@
+"""The HTML report: one file, no network, works without JavaScript, on paper, in light and dark. No IO but the template.
+
+Foreign text reaches the page through the template's escaping or `svg.el`, and nowhere else; a strict content policy
+with hashes stands behind both.
+"""
+
+from __future__ import annotations
+
+from chaos_runner.records import Entry, Run, Sample
+from chaos_runner.render.html import index, page
+from chaos_runner.render.html.index import Summary
+
+__all__ = ["Summary", "render", "render_index"]
+
+
+def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
+    """The report of one run as a page."""
+    return page.render(run, entries, samples)
+
+
+def render_index(summaries: list[Summary]) -> bytes:
+    """The list of runs as a page."""
+    return index.render(summaries)

@@ -1,0 +1,135 @@
+"""Numbers and foreign text as people read them. No IO, no clock, no locale.
+
+Whatever is missing prints as a word, never as 0.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+
+MISSING = "not recorded"
+
+# Control characters break XML, terminals and copy-and-paste; direction overrides make text read as what it is not.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufeff]"
+    r"|[\ufffe\uffff\U0001fffe\U0001ffff\U0002fffe\U0002ffff\U0010fffe\U0010ffff]"
+)
+
+
+def clean(text: object) -> str:
+    """The text with everything invisible or illegal made visible; line breaks and tabs stay."""
+    return _UNSAFE.sub(_shown, str(text).replace("\r\n", "\n"))
+
+
+def one_line(text: object, limit: int = 400) -> str:
+    """The text cleaned, on one line, cut to a limit."""
+    flat = " ".join(clean(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def _shown(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else f"‹U+{code:04X}›"
+
+
+def sentence_case(text: str) -> str:
+    """The text with a capital first letter and a full stop, as a sentence stands in a paragraph."""
+    stripped = text.strip()
+    if not stripped:
+        return ""
+    return stripped[0].upper() + stripped[1:] + ("" if stripped[-1] in ".!?…" else ".")
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """1 234 567, 0.0123, 412: three significant digits for what is not whole."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}".replace(",", "\u202f")
+    if abs(value) >= 1000:
+        return f"{round(value):,}".replace(",", "\u202f")
+    return _trimmed(f"{value:.{max(0, digits - 1 - _magnitude(value))}f}")
+
+
+def duration(seconds: float | None, sign: bool = False) -> str:
+    """412 ms, 7.00 s, 2 min 5 s."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    lead = "−" if seconds < 0 else "+" if sign else ""
+    return lead + _length(abs(seconds))
+
+
+def _length(seconds: float) -> str:
+    if seconds == 0:
+        return "0 ms"
+    if seconds < 0.9995:
+        return f"{_significant(seconds * 1000)} ms"
+    if seconds < 99.95:
+        return f"{_significant(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
+def share(value: float | None, sign: bool = False) -> str:
+    """0.1 %, 38 %, 100 %."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    lead = "−" if value < 0 else "+" if sign else ""
+    percent = abs(value) * 100
+    if 0 < percent < 0.01:
+        return f"{lead}<0.01 %"
+    if 99.9 < percent < 100:
+        return f"{lead}{math.floor(percent * 100) / 100:.2f} %"  # never rounded up to a clean 100 %
+    return f"{lead}{_trimmed(f'{percent:.2f}' if percent < 10 else f'{percent:.1f}')} %"
+
+
+def clock(t: float | None, tenths: bool = True) -> str:
+    """Time since the run's start: 00:42.1, or 1:02:03.4 after an hour."""
+    if t is None or not math.isfinite(t):
+        return MISSING
+    total = round(abs(t) * 10) if tenths else math.floor(abs(t)) * 10
+    minutes, rest = divmod(total, 600)
+    hours, minutes = divmod(minutes, 60)
+    lead = ("−" if t < 0 else "") + (f"{hours}:" if hours else "")
+    return f"{lead}{minutes:02d}:{rest // 10:02d}" + (f".{rest % 10}" if tenths else "")
+
+
+def utc(at: float | None) -> str:
+    """2026-08-22 10:00:00 UTC."""
+    if not at or not 0 < at < 253_402_300_800:
+        return MISSING
+    return dt.datetime.fromtimestamp(math.floor(at), dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def iso(at: float | None) -> str:
+    """2026-08-22T10:00:00Z, or an empty string."""
+    stamp = utc(at)
+    return "" if stamp == MISSING else stamp.replace(" UTC", "Z").replace(" ", "T")
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """1 target, 2 targets."""
+    return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(words: list[str]) -> str:
+    """a, b and c."""
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
+
+
+def _magnitude(value: float) -> int:
+    return math.floor(math.log10(abs(value))) if value else 0
+
+
+def _significant(value: float) -> str:
+    return f"{value:.{max(0, 2 - _magnitude(value))}f}" if value < 99.95 else f"{value:.0f}"
+
+
+def _trimmed(text: str) -> str:
+    return text.rstrip("0").rstrip(".") if "." in text else text
