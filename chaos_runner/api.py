@@ -203,6 +203,10 @@ class Fences(Protocol):
 class Leases(Protocol):
     """A fault whose target can undo it by itself when nobody renews a lease."""
 
+    async def leasable(self, env: Env) -> bool:
+        """Whether the target knows leases; reads only."""
+        ...
+
     async def lease(self, env: Env, undo: Undo, ttl_s: float) -> bool:
         """Makes or renews the lease of this run at the target; False where the target knows no leases."""
         ...

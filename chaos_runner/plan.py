@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import random
+from typing import Any, NoReturn
 
 import msgspec
 
-from chaos_runner.model import Confirmation, Environment, Experiment
+from chaos_runner.model import Confirmation, Environment, Experiment, FaultStep, ParallelStep, PauseStep, Pick
 from chaos_runner.records import Target
 
 VERSION = 1
@@ -74,3 +76,160 @@ class Plan(msgspec.Struct, frozen=True):
     text: str = ""
     sha256: str = ""
     version: int = VERSION
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What discovery answered for one fault step: every matching target, and what the step asked for."""
+
+    step: int
+    lane: int
+    asked: FaultStep
+    kind: str
+    version: int
+    aspect: str
+    reversible: bool
+    matched: tuple[Target, ...]
+    pick: Pick
+    selector: str
+
+
+def make(
+    experiment: Experiment, environment: str, connections: Environment, found: tuple[Found, ...], seed: int
+) -> Plan:
+    """The plan for these discoveries. Raises Refusal; the same arguments give the same victims."""
+    _within_ceilings(experiment, environment, connections)
+    chance = random.Random(seed)
+    faults: list[PlannedFault] = []
+    selections: list[Selection] = []
+    for one in found:
+        picked, rounding = _pick(one, experiment, chance)
+        _none_protected(picked, connections)
+        selections.append(_selection(one, picked, rounding))
+        faults += [_planned(one, target, len(faults) + n) for n, target in enumerate(picked)]
+    _within_radius(experiment, faults)
+    return Plan(
+        experiment=experiment,
+        environment=environment,
+        connections=connections,
+        seed=seed,
+        faults=tuple(faults),
+        selections=tuple(selections),
+        worst_case_s=_worst_case(experiment),
+    )
+
+
+def _within_ceilings(experiment: Experiment, environment: str, connections: Environment) -> None:
+    asked, allowed = experiment.blast_radius, connections.ceilings
+    for field, unit in (("at_once", ""), ("in_total", ""), ("max_duration", "s")):
+        mine, limit = getattr(asked, field), getattr(allowed, field)
+        if mine > limit:
+            _refuse(f"blast_radius.{field} {mine:g}{unit} exceeds the ceiling of {limit:g}{unit} in '{environment}'")
+    for step in experiment.faults():
+        if step.for_ > asked.max_duration:
+            _refuse(
+                f"'{step.name or step.fault}' would stay {step.for_:g}s; "
+                f"blast_radius.max_duration allows {asked.max_duration:g}s"
+            )
+    if asked.keep_available:
+        _refuse("blast_radius.keep_available needs a cluster, and this environment has none")
+    if experiment.alerts is not None:
+        _refuse("`alerts` cannot be judged: this environment has no alert source")
+
+
+def _pick(one: Found, experiment: Experiment, chance: random.Random) -> tuple[tuple[Target, ...], str]:
+    matched, radius = one.matched, experiment.blast_radius
+    if not matched:
+        _refuse(f"{one.selector} matches no target")
+    if one.pick == Pick():
+        return matched, ""
+    wanted, rounding = one.pick.number, ""
+    if one.pick.share:
+        wanted = math.floor(one.pick.share * len(matched) + 1e-9)
+        rounding = (
+            f"{one.pick.share:.0%} of {len(matched)} is {one.pick.share * len(matched):g}, rounded down to {wanted}"
+        )
+    most = math.floor(radius.percent_of_selector * len(matched) / 100 + 1e-9)
+    if wanted < 1 or most < 1:
+        _refuse(
+            f"{one.selector} comes to zero targets: {rounding or f'{radius.percent_of_selector} % of {len(matched)}'}"
+        )
+    if wanted > len(matched):
+        _refuse(f"{one.selector} matches {len(matched)}, fewer than the {wanted} to pick")
+    if wanted > most:
+        _refuse(
+            f"{wanted} of {len(matched)} is more than percent_of_selector: {radius.percent_of_selector} allows ({most})"
+        )
+    return tuple(sorted(chance.sample(list(matched), wanted))), rounding
+
+
+def _none_protected(picked: tuple[Target, ...], connections: Environment) -> None:
+    for target in picked:
+        if target.key in connections.protected or target.name in connections.protected:
+            _refuse(f"{target.key} is protected in this environment")
+
+
+def _selection(one: Found, picked: tuple[Target, ...], rounding: str) -> Selection:
+    return Selection(
+        step=one.step,
+        lane=one.lane,
+        asked=one.selector,
+        matched=tuple(target.key for target in one.matched),
+        picked=tuple(target.key for target in picked),
+        rounding=rounding,
+    )
+
+
+def _planned(one: Found, target: Target, n: int) -> PlannedFault:
+    return PlannedFault(
+        n=n,
+        step=one.step,
+        lane=one.lane,
+        name=one.asked.name or f"{one.kind} on {target.key}",
+        kind=one.kind,
+        version=one.version,
+        params=one.asked.with_,
+        target=target,
+        aspect=one.aspect,
+        hold_s=one.asked.for_,
+        reversible=one.reversible,
+        confirm=one.asked.confirm,
+    )
+
+
+def _within_radius(experiment: Experiment, faults: list[PlannedFault]) -> None:
+    radius = experiment.blast_radius
+    touched = {fault.target.key for fault in faults}
+    if len(touched) > radius.in_total:
+        _refuse(f"blast_radius allows {_targets(radius.in_total)} in total, the method would touch {len(touched)}")
+    for step in sorted({fault.step for fault in faults}):
+        together = [fault for fault in faults if fault.step == step]
+        open_at_once = {fault.target.key for fault in together}
+        if len(open_at_once) > radius.at_once:
+            _refuse(
+                f"blast_radius allows {_targets(radius.at_once)} at once, step {step} would harm {len(open_at_once)}"
+            )
+        places = [(fault.target.key, fault.aspect) for fault in together]
+        if len(set(places)) < len(places):
+            _refuse(f"method[{step}] puts two faults on the same place of one target")
+
+
+def _targets(n: int) -> str:
+    return "1 target" if n == 1 else f"{n} targets"
+
+
+def _worst_case(experiment: Experiment) -> float:
+    total = experiment.baseline
+    for step in experiment.method:
+        match step:
+            case PauseStep(pause):
+                total += pause
+            case FaultStep(for_=hold):
+                total += hold + experiment.recovery.within
+            case ParallelStep(parallel):
+                total += max(one.for_ for one in parallel) + experiment.recovery.within
+    return total
+
+
+def _refuse(why: str) -> NoReturn:
+    msg = f"not started: {why}"
+    raise Refusal(msg)

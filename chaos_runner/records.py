@@ -14,7 +14,7 @@ from chaos_runner.wire import Exemplar
 
 Phase = Literal["preparing", "baseline", "fault", "pause", "recovery", "ended"]
 Finding = Literal["HELD", "UNKNOWN", "DEVIATED"]
-StoppedBy = Literal["nothing", "criterion", "blind", "lever", "person", "deadline", "doubt", "bug"]
+StoppedBy = Literal["nothing", "criterion", "blind", "lever", "person", "deadline", "guardian", "doubt", "bug", "died"]
 Cleanup = Literal["CLEAN", "WATCHING", "UNVERIFIED", "LEFT"]
 Headline = Literal["HELD", "UNKNOWN", "DEVIATED", "ABORTED", "NOT_REVERTED"]
 ClauseState = Literal["ok", "violated", "unknown"]

@@ -1,0 +1,102 @@
+"""Looks after one open fault while it is held: renews its lease, reads its effect, sees whether it is still there.
+
+Runs beside the control loop, so that a slow target never delays a decision. Changes nothing but the lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from chaos_runner.api import Absent, Confirms, Doubt, Drifted, Env, Fault, Leases, Refused, Undo
+from chaos_runner.confirm import Effect
+from chaos_runner.model import Confirmation
+
+LEASE_TTL_S = 5.0
+EVERY_S = 1.0
+LOOK_EVERY = 5  # turns between two reads of the fault itself
+CALL_S = 2.4  # below half the lease's time to live
+
+
+class Attendance:
+    """One fault on its target; `effect` is what has been learned."""
+
+    def __init__(self, fault_id: str, fault: Fault, env: Env, undo: Undo, confirm: tuple[Confirmation, ...]) -> None:
+        self.effect = Effect(fault=fault_id, confirm=confirm, able=isinstance(fault, Confirms))
+        self.leased = False
+        self.figures: dict[str, float] = {}
+        self._fault = fault
+        self._env = env
+        self._undo = undo
+
+    async def measure_before(self) -> None:
+        """Figures to compare with, read before injecting; without them nothing can be proven."""
+        if isinstance(self._fault, Confirms) and not self.effect.confirm:
+            try:
+                with anyio.fail_after(CALL_S + EVERY_S):
+                    self.effect.before = await self._fault.before(self._env, self._undo)
+            except (Doubt, Refused, TimeoutError):
+                self.effect.able = False
+
+    async def lease(self) -> None:
+        """Makes the lease. Raises Doubt or Refused: a target that knows leases must grant one before the fault."""
+        if isinstance(self._fault, Leases):
+            self.leased = await self._fault.lease(self._env, self._undo, LEASE_TTL_S)
+
+    async def keep(self, gone: Callable[[str], None]) -> None:
+        """Attends until cancelled; calls `gone` once if the fault is found absent or changed."""
+        turn = 0
+        while True:
+            await anyio.sleep(EVERY_S)
+            turn += 1
+            await self._renew()
+            await self._read_effect()
+            if turn % LOOK_EVERY == 0 and not self.effect.absent:
+                await self.look(gone)
+
+    async def look(self, gone: Callable[[str], None]) -> None:
+        """Reads the target once."""
+        try:
+            with anyio.fail_after(CALL_S):
+                seen = await self._fault.observe(self._env, self._undo)
+        except (Doubt, Refused, TimeoutError):
+            return
+        if isinstance(seen, Absent | Drifted):
+            self.effect.absent = (seen.drift if isinstance(seen, Absent) else seen.why) or "it was gone"
+            gone(self.effect.absent)
+
+    async def keep_lease(self) -> None:
+        """Renews the lease until cancelled, while the fault is being undone."""
+        while True:
+            await self._renew()
+            await anyio.sleep(EVERY_S)
+
+    async def release(self) -> None:
+        """Ends the lease; best effort, it lapses by itself."""
+        if self.leased and isinstance(self._fault, Leases):
+            try:
+                with anyio.fail_after(CALL_S):
+                    await self._fault.release(self._env, self._undo)
+            except (Doubt, Refused, TimeoutError):
+                return
+
+    async def _renew(self) -> None:
+        if self.leased and isinstance(self._fault, Leases):
+            try:
+                with anyio.fail_after(CALL_S):
+                    await self._fault.lease(self._env, self._undo, LEASE_TTL_S)
+            except (Doubt, Refused, TimeoutError):
+                return
+
+    async def _read_effect(self) -> None:
+        if not (isinstance(self._fault, Confirms) and self.effect.able) or self.effect.confirm:
+            return
+        try:
+            with anyio.fail_after(CALL_S):
+                proof = await self._fault.effect(self._env, self._undo, self.effect.before)
+        except (Doubt, Refused, TimeoutError):
+            return
+        if proof is not None:
+            self.effect.evidence, self.effect.how = proof.evidence, proof.how
+            self.figures = dict(proof.figures)

@@ -1,0 +1,253 @@
+"""From a valid experiment to a finished run: recovers, plans, builds the engine's surroundings, runs, tells people.
+
+The order of a run itself is in `engine`; this is what stands around it in a real process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import platform
+import secrets
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+
+from chaos_runner import configure, planning, recover, registry, store, wire
+from chaos_runner._version import __version__
+from chaos_runner.api import Env
+from chaos_runner.clock import Clock, nursery
+from chaos_runner.engine import Engine, Setting
+from chaos_runner.guard import GuardianLine
+from chaos_runner.journal import Listener, RunJournal
+from chaos_runner.model import Experiment
+from chaos_runner.plan import Plan, Refusal
+from chaos_runner.planning import SILENCE_S
+from chaos_runner.records import Outcome, RunStarted
+from chaos_runner.store import Busy, Owner, Store, StoreError, levers
+from chaos_runner.ticks import Interrupts, Status
+
+_RANKS = {"runner": 0, "guardian": 1, "lease": 2}
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What a person, a pipeline or a schedule asked for."""
+
+    plan: Plan
+    state_dir: Path
+    actor: str = ""
+    command: tuple[str, ...] = ()
+    require_layer: str = ""
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """One run that was started; `trouble` is what could not be written down."""
+
+    run: str
+    outcome: Outcome
+    trouble: tuple[str, ...] = ()
+
+
+class View(msgspec.Struct, frozen=True):
+    """Who is told what while it happens."""
+
+    entry: Listener
+    status: Callable[[Status], None]
+    tell: Callable[[str], None]
+
+
+def new_seed() -> int:
+    """A seed that fits on a command line."""
+    return secrets.randbelow(2**31)
+
+
+def new_run_id() -> str:
+    """A name that sorts by time: 20261122-101405-a1b2."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+def open_env(name: str, connections: Any) -> Env:
+    """The connections of an environment with its secrets resolved. Raises Refusal."""
+    found = configure.references(msgspec.to_builtins(connections))
+    return Env(name, connections, configure.secrets(found))
+
+
+async def make_plan(experiment: Experiment, name: str, connections: Any, seed: int) -> Plan:
+    """The plan; reads only. Raises Refusal."""
+    env = open_env(name, connections)
+    try:
+        return await planning.resolve(experiment, env, registry.faults, registry.probes, seed)
+    finally:
+        await env.aclose()
+
+
+async def run(order: Order, view: View) -> Finished:
+    """Runs a plan to its end. Raises Refusal when nothing was started."""
+    interrupts = Interrupts()
+    async with listening(interrupts, view.tell):
+        with _opened(order.state_dir, view.tell) as ledger:
+            await _recover_first(order, ledger, view)
+            return await _run(order, ledger, interrupts, view)
+
+
+@contextlib.asynccontextmanager
+async def listening(interrupts: Interrupts, tell: Callable[[str], None]) -> AsyncIterator[None]:
+    """Ctrl-C and SIGTERM become questions to the engine until left: once stops and undoes, twice hurries."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async with nursery() as group:
+
+            async def listen() -> None:
+                async for number in signals:
+                    interrupts.ask(f"a person ({signal.Signals(number).name})")
+                    tell("hurrying: the undo is never skipped" if interrupts.hurry else "stopping: undoing first")
+
+            group.start_soon(listen)
+            try:
+                yield
+            finally:
+                group.cancel_scope.cancel()
+
+
+@contextlib.contextmanager
+def _opened(state_dir: Path, tell: Callable[[str], None]) -> Any:
+    try:
+        ledger = store.open_store(state_dir, allow_tmpfs=True)
+    except StoreError as why:
+        msg = f"not started: {why}"
+        raise Refusal(msg) from None
+    with ledger:
+        for warning in ledger.warnings:
+            tell(f"warning: {warning}")
+        yield ledger
+
+
+async def _recover_first(order: Order, ledger: Store, view: View) -> None:
+    left = await recover.recover(ledger, order.plan.environment, view.tell)
+    stuck = [one for one in left if one.left]
+    if stuck:
+        msg = f"not started: {stuck[0].run} left faults behind that could not be undone: {stuck[0].why}"
+        raise Refusal(f"{msg}\n  next: chaos-runner recover")
+
+
+async def _run(order: Order, ledger: Store, interrupts: Interrupts, view: View) -> Finished:
+    plan = order.plan
+    _check_layers(order)
+    _check_levers(order)
+    run_id, clock = new_run_id(), Clock()
+    env = open_env(plan.environment, plan.connections)
+    readers = planning.readers_of(plan.experiment, registry.probes)
+    journals: list[RunJournal] = []
+
+    def begin(started: RunStarted) -> RunJournal:
+        journals.append(_begin(order, ledger, run_id, clock, view.entry, started))
+        return journals[0]
+
+    setting = Setting(
+        env=env,
+        clock=clock,
+        faults=registry.faults,
+        probes=readers,
+        rules=planning.rules_of(plan.experiment, readers),
+        load_rate=planning.load_rate(readers),
+        begin=begin,
+        started=_started(order),
+        guard=_guard(order, run_id, clock, env) if plan.faults else None,
+        interrupts=interrupts,
+        lever=lambda: _lever(order),
+        show=view.status,
+        shout=view.tell,
+    )
+    try:
+        outcome = await Engine(plan, run_id, setting).run()
+    finally:
+        await env.aclose()
+    return Finished(run=run_id, outcome=outcome, trouble=tuple(journals[0].trouble))
+
+
+def _check_layers(order: Order) -> None:
+    needed = order.require_layer or order.plan.connections.require.layer
+    have = max((_RANKS[layer] for layer in order.plan.layers), default=0)
+    if _RANKS[needed] > have:
+        layers = ", ".join(order.plan.layers)
+        msg = f"not started: the layer '{needed}' is required, and this target offers: {layers}"
+        raise Refusal(msg)
+
+
+def _check_levers(order: Order) -> None:
+    why = _lever(order)
+    if why:
+        msg = f"not started: {why}"
+        raise Refusal(msg)
+
+
+def _lever(order: Order) -> str:
+    experiment = order.plan.experiment
+    lever = levers.pulled(order.state_dir, order.plan.environment, experiment.service, experiment.name)
+    if lever is None:
+        return ""
+    told = f"{lever.who} pulled the lever {lever.path}" + (f": {lever.reason}" if lever.reason else "")
+    return f"{told}; to allow runs again: chaos-runner resume {lever.scope} --reason WHY"
+
+
+def _started(order: Order) -> RunStarted:
+    versions = {"chaos-runner": __version__, "python": platform.python_version()}
+    plan: dict[str, Any] = msgspec.to_builtins(order.plan)
+    return RunStarted(plan=plan, versions=versions, actor=order.actor or actor(), command=order.command)
+
+
+def actor() -> str:
+    """Who runs this: user@host."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
+
+
+def _begin(
+    order: Order, ledger: Store, run_id: str, clock: Clock, listener: Listener, started: RunStarted
+) -> RunJournal:
+    plan = order.plan
+    connections: Mapping[str, Any] = msgspec.to_builtins(plan.connections)
+    try:
+        epoch = ledger.begin_run(
+            run_id,
+            plan.environment,
+            plan.experiment.name,
+            Owner.mine(),
+            connections,
+            clock.wall() + plan.worst_case_s,
+            plan.connections.ceilings.runs_at_once,
+        )
+    except Busy as why:
+        msg = f"not started: {why}"
+        raise Refusal(msg) from None
+    except StoreError as why:
+        msg = f"not started: the store cannot be written: {why}"
+        raise Refusal(msg) from None
+    journal = RunJournal(ledger, run_id, epoch, clock, listener)
+    journal.note(started)
+    return journal
+
+
+def _guard(order: Order, run_id: str, clock: Clock, env: Env) -> GuardianLine:
+    connections: dict[str, Any] = msgspec.to_builtins(order.plan.connections)
+    found = configure.references(connections)
+    hello = wire.Hello(
+        run=run_id,
+        epoch=1,
+        ttl_s=SILENCE_S,
+        t0=clock.t0,
+        environment=order.plan.environment,
+        connections=connections,
+        secrets={reference: env.secret(reference) for reference in found},
+        kinds=tuple(sorted({fault.kind for fault in order.plan.faults})),
+        state_dir=str(order.state_dir.resolve()),
+    )
+    return GuardianLine(hello, order.state_dir / f"guardian-{run_id}.log")

@@ -1,0 +1,178 @@
+"""The operator's configuration: finds chaos-runner.yaml, picks the environment, resolves what `embedded` and
+secrets stand for. Reads files and environment variables, never the network.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chaos_runner import load
+from chaos_runner.model import Ceilings, Config, Environment, Pick, ProcessRef, Toxiproxy
+from chaos_runner.plan import Refusal
+
+FILE = "chaos-runner.yaml"
+DEMO = "demo"
+_DEMO_ENVIRONMENT = Environment(toxiproxy=Toxiproxy(url="embedded"), ceilings=Ceilings(at_once=2, in_total=4))
+BUILT_IN = Config(kind="config/v1", environments={DEMO: _DEMO_ENVIRONMENT, "demo-resilient": _DEMO_ENVIRONMENT})
+SECRET_BYTES_MAX = 65536
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """The configuration in force; `path` is None for the built-in one."""
+
+    config: Config
+    path: Path | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The environments, in the order of the file."""
+        return tuple(self.config.environments)
+
+
+def find(start: Path) -> Path | None:
+    """The nearest chaos-runner.yaml at `start` or above it."""
+    return next((folder / FILE for folder in (start, *start.parents) if (folder / FILE).is_file()), None)
+
+
+def read(path: Path | None) -> Configuration:
+    """The configuration of this file, or the built-in one. Raises load.Invalid."""
+    if path is None:
+        return Configuration(BUILT_IN, None)
+    return Configuration(load.load(path, Config, parsers=parsers()).value, path)
+
+
+def parsers() -> Mapping[type, Any]:
+    """How scalars become the Structs that stand for them in YAML."""
+    from chaos_runner.expect import Clause, clause
+    from chaos_runner.model import Confirmation
+
+    return {Clause: clause, Toxiproxy: _toxiproxy, Pick: pick, Confirmation: confirmation}
+
+
+def _toxiproxy(text: object) -> Toxiproxy:
+    if text != "embedded":
+        msg = f"{text!r:.60} is neither `embedded` nor a mapping such as {{url: http://localhost:8474}}"
+        raise ValueError(msg)
+    return Toxiproxy(url="embedded")
+
+
+def pick(value: object) -> Pick:
+    """`2` or `25%`. Raises ValueError."""
+    from chaos_runner.expect import quantity
+
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10_000:
+        return Pick(number=value)
+    if isinstance(value, str) and value.strip().endswith("%"):
+        share = quantity("percent", value)
+        if 0 < share <= 1:
+            return Pick(share=share)
+    msg = f"{value!r:.60} is neither a number of targets nor a share such as 25%"
+    raise ValueError(msg)
+
+
+def confirmation(value: object) -> Any:
+    """`read-back`, or "CHECK METRIC rises|falls >= VALUE". Raises ValueError."""
+    from chaos_runner.expect import UNITS, quantity
+    from chaos_runner.model import Confirmation
+
+    words = value.split() if isinstance(value, str) else []
+    if words == ["read-back"]:
+        return Confirmation(text="read-back")
+    if len(words) == 5 and words[2] in {"rises", "falls"} and words[3] == ">=":
+        unit = next((unit for unit, (pattern, _example) in UNITS.items() if pattern.match(words[4])), None)
+        by = quantity(unit, words[4]) if unit else _number(words[4])
+        direction: Any = words[2]
+        return Confirmation(text=" ".join(words), check=words[0], metric=words[1], direction=direction, by=by)
+    msg = f"{value!r:.80} is not a confirmation; write `read-back` or one such as 'ping p50 rises >= 200ms'"
+    raise ValueError(msg)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        msg = f"'{text}' is not a value; write one such as 200ms"
+        raise ValueError(msg) from None
+
+
+def choose(configuration: Configuration, asked: str | None) -> str:
+    """The environment to use. Raises Refusal naming the nearest, or asking which of several."""
+    names = configuration.names
+    if asked is None:
+        if len(names) == 1 or configuration.path is None:
+            return names[0]
+        msg = f"not started: which environment? There are {', '.join(names)}; say -e NAME"
+        raise Refusal(msg)
+    if asked not in names:
+        near = difflib.get_close_matches(asked, names, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names)}"
+        msg = f"not started: unknown environment '{asked}'; {hint}"
+        raise Refusal(msg)
+    return asked
+
+
+def connect(configuration: Configuration, name: str, state_dir: Path) -> Environment:
+    """The environment with `embedded` replaced by the demo world's addresses. Raises Refusal naming `demo up`."""
+    environment = configuration.config.environments[name]
+    if environment.toxiproxy is None or environment.toxiproxy.url != "embedded":
+        return environment
+    world = _world(name, state_dir)
+    return msgspec.structs.replace(
+        environment,
+        toxiproxy=Toxiproxy(url=world["toxiproxy"]["url"]),
+        services={**world["services"], **environment.services},
+        processes={**_processes(world), **environment.processes},
+    )
+
+
+def _world(name: str, state_dir: Path) -> dict[str, Any]:
+    from chaos_runner.pocket import demo
+
+    worlds = (demo.read(state_dir) or {}).get("worlds", {})
+    world: dict[str, Any] | None = worlds.get(name) or worlds.get(DEMO)
+    if world is None:
+        msg = f"not started: the demo is not running here ({state_dir}); start it with: chaos-runner demo up"
+        raise Refusal(msg)
+    return world
+
+
+def _processes(world: Mapping[str, Any]) -> dict[str, ProcessRef]:
+    return {
+        name: ProcessRef(pid=process["pid"], start_time=process["start_time"])
+        for name, process in world["processes"].items()
+    }
+
+
+def secrets(references: set[str]) -> dict[str, str]:
+    """The values behind `env:NAME` and `file:PATH`. Raises Refusal naming the reference, never its value."""
+    return {reference: _secret(reference) for reference in sorted(references)}
+
+
+def references(value: object) -> set[str]:
+    """Every secret reference inside plain JSON values."""
+    if isinstance(value, dict):
+        return set().union(*(references(inner) for inner in value.values()))
+    if isinstance(value, list | tuple):
+        return set().union(*(references(inner) for inner in value))
+    return {value} if isinstance(value, str) and value.startswith(("env:", "file:")) else set()
+
+
+def _secret(reference: str) -> str:
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        if name not in os.environ:
+            msg = f"not started: the secret {reference} is not set in the environment"
+            raise Refusal(msg)
+        return os.environ[name]
+    try:
+        with Path(name).expanduser().open(encoding="utf-8") as file:
+            return file.read(SECRET_BYTES_MAX).strip()
+    except (OSError, UnicodeDecodeError) as why:
+        msg = f"not started: the secret {reference} cannot be read: {getattr(why, 'strerror', None) or 'not UTF-8'}"
+        raise Refusal(msg) from None

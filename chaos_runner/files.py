@@ -1,0 +1,106 @@
+"""Reads experiment files: their shape by `load`, then what only the kinds know: which metrics a clause may name.
+
+Every problem comes back at once, with its place. Reads files only.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chaos_runner import configure, expect, load, registry
+from chaos_runner.api import Metric
+from chaos_runner.expect import Clause
+from chaos_runner.load import Invalid, Loaded, Problem
+from chaos_runner.model import Check, Experiment
+from chaos_runner.rule import allowance
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def kinds() -> dict[str, Any]:
+    """Every kind a file may name, imported when named."""
+    return {"fault": registry.faults, "probe": registry.probes}
+
+
+def read_experiment(path: Path) -> Loaded[Experiment]:
+    """A valid experiment. Raises load.Invalid with every problem of the file."""
+    loaded = load.load(path, Experiment, kinds=kinds(), parsers=configure.parsers())
+    problems = list(_problems(loaded))
+    if problems:
+        raise Invalid(problems, {loaded.document.file: loaded.document.text})
+    return loaded
+
+
+def bundled(folder: str = "experiments") -> Path:
+    """Where the files that ship with the package are: in the wheel, or in a checkout beside it."""
+    inside = _PACKAGE / "_bundled" / folder
+    return inside if inside.is_dir() else _PACKAGE.parent / folder
+
+
+def _problems(loaded: Loaded[Experiment]) -> Iterator[Problem]:
+    experiment = loaded.value
+    for name, check in experiment.steady_state.items():
+        metrics = msgspec.convert(check.with_, registry.probes[check.probe]).metrics()
+        for field in ("expect", "during"):
+            for n, clause in enumerate(getattr(check, field)):
+                why = _misfit(clause, metrics, check)
+                if why:
+                    yield _at(loaded, ("steady_state", name, field, n), why)
+    for path, confirmations in _confirmations(experiment):
+        for n, confirmation in enumerate(confirmations):
+            if confirmation.check and confirmation.check not in experiment.steady_state:
+                yield _at(loaded, (*path, n), _unknown("check", confirmation.check, list(experiment.steady_state)))
+
+
+def _confirmations(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    for n, step in enumerate(experiment.method):
+        for lane, inner in enumerate(getattr(step, "parallel", ())):
+            yield ("method", n, "parallel", lane, "confirm"), inner.confirm
+        yield ("method", n, "confirm"), getattr(step, "confirm", ())
+
+
+def _misfit(clause: Clause, metrics: tuple[Metric, ...], check: Check) -> str:
+    metric = next((metric for metric in metrics if metric.covers(clause.metric)), None)
+    if metric is None:
+        names = [metric.name for metric in metrics]
+        return _unknown(f"metric of probe '{check.probe}'", clause.metric, names)
+    if metric.kind == "event":
+        try:
+            allowance(clause)
+        except ValueError as why:
+            return str(why)
+    return _wrong_unit(clause, metric)
+
+
+def _wrong_unit(clause: Clause, metric: Metric) -> str:
+    written = clause.text.split(clause.op, 1)[1].strip()
+    unit = next((unit for unit, (pattern, _example) in expect.UNITS.items() if pattern.match(written)), "number")
+    if metric.unit == "duration" and unit != "duration":
+        return f"'{clause.text}': {clause.metric} is a duration; write one such as '{clause.metric} {clause.op} 800ms'"
+    if metric.unit == "percent" and unit != "percent":
+        return f"'{clause.text}': {clause.metric} is a share; write one such as '{clause.metric} {clause.op} 99%'"
+    if metric.unit == "number" and not isinstance(clause.value, float):
+        return f"'{clause.text}': {clause.metric} is a number"
+    return ""
+
+
+def _unknown(what: str, word: str, valid: list[str]) -> str:
+    near = difflib.get_close_matches(word, valid, 1)
+    return f"unknown {what} '{word}'; " + (f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(valid)}")
+
+
+def _at(loaded: Loaded[Experiment], path: tuple[str | int, ...], why: str) -> Problem:
+    line, col = loaded.position(path)
+    return Problem(loaded.document.file, line, col, _dotted(path), why)
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text

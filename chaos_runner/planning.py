@@ -1,0 +1,135 @@
+"""Discovers an experiment's targets and makes its plan. Only reads: GET requests and nothing else leave from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import msgspec
+
+from chaos_runner import forecast, judge, plan
+from chaos_runner.api import Doubt, Env, Leases, Probe, Refused, Streams
+from chaos_runner.model import Check, Experiment, FaultStep, ParallelStep, Pick
+from chaos_runner.plan import Found, Plan, Refusal
+from chaos_runner.records import Target
+from chaos_runner.sampling import metric_of
+
+DISCOVERY_S = 20.0
+SILENCE_S = 5.0  # how long a runner may be silent before its guardian acts
+KILL_S = 1.0  # for killing it and sending the first revert
+
+
+async def resolve(
+    experiment: Experiment, env: Env, faults: Mapping[str, type[Any]], probes: Mapping[str, type[Any]], seed: int
+) -> Plan:
+    """The plan for this experiment in this environment. Raises Refusal with one sentence; touches nothing."""
+    try:
+        with anyio.fail_after(DISCOVERY_S):
+            readers = readers_of(experiment, probes)
+            for probe in readers.values():
+                probe.reads(env)
+            found = [await _find(step, lane, asked, env, faults) for step, lane, asked in _asked(experiment)]
+            made = plan.make(experiment, env.name, env.environment, tuple(found), seed)
+            await _check_rights(made, env, faults)
+            leased = await _leasable(made, env, faults)
+    except (Refused, Doubt) as why:
+        msg = f"not started: {why}"
+        raise Refusal(msg) from None
+    except TimeoutError:
+        msg = f"not started: the targets did not answer within {DISCOVERY_S:g} s"
+        raise Refusal(msg) from None
+    return _forecast(made, readers, leased)
+
+
+def readers_of(experiment: Experiment, probes: Mapping[str, type[Any]]) -> dict[str, Probe]:
+    """The probe of each check."""
+    return {name: msgspec.convert(check.with_, probes[check.probe]) for name, check in experiment.steady_state.items()}
+
+
+def rules_of(experiment: Experiment, readers: Mapping[str, Probe]) -> tuple[judge.Rule, ...]:
+    """What the judge needs to know about every clause."""
+    return judge.rules(
+        experiment, {name: _measured(check, readers[name]) for name, check in experiment.steady_state.items()}
+    )
+
+
+def load_rate(readers: Mapping[str, Probe]) -> float:
+    """The highest request rate of any check; 0 when nothing streams."""
+    rates = [
+        probe.events_per_second() for probe in readers.values() if isinstance(probe, Streams) and probe.streaming()
+    ]
+    return max(rates, default=0.0)
+
+
+def _measured(check: Check, probe: Probe) -> tuple[judge.Measured, ...]:
+    streaming = isinstance(probe, Streams) and probe.streaming()
+    return tuple(
+        judge.Measured(
+            kind=metric_of(probe, clause).kind,
+            events_per_second=probe.events_per_second() if streaming and isinstance(probe, Streams) else 0.0,
+            lag_s=probe.lag_s(clause) if streaming and isinstance(probe, Streams) else 0.0,
+        )
+        for clause in check.clauses()
+    )
+
+
+def _forecast(made: Plan, readers: Mapping[str, Probe], leased: bool) -> Plan:
+    rules = rules_of(made.experiment, readers)
+    refused = forecast.refusals(rules, made.experiment)
+    if refused:
+        msg = f"not started: {refused[0]}"
+        raise Refusal(msg)
+    return msgspec.structs.replace(
+        made,
+        forecasts=forecast.forecasts(rules),
+        warnings=forecast.warnings(rules, made.experiment),
+        layers=("runner", "guardian", "lease") if leased else ("runner", "guardian"),
+        bound_s=SILENCE_S + KILL_S,
+    )
+
+
+def _asked(experiment: Experiment) -> list[tuple[int, int, FaultStep]]:
+    asked: list[tuple[int, int, FaultStep]] = []
+    for step, one in enumerate(experiment.method):
+        if isinstance(one, FaultStep):
+            asked.append((step, 0, one))
+        elif isinstance(one, ParallelStep):
+            asked += [(step, lane, inner) for lane, inner in enumerate(one.parallel)]
+    return asked
+
+
+async def _find(step: int, lane: int, asked: FaultStep, env: Env, faults: Mapping[str, type[Any]]) -> Found:
+    fault = msgspec.convert(asked.with_, faults[asked.fault])
+    selector = msgspec.convert(asked.target, fault.selector)
+    matched: tuple[Target, ...] = await fault.targets(env, selector)
+    return Found(
+        step=step,
+        lane=lane,
+        asked=asked,
+        kind=asked.fault,
+        version=fault.version,
+        aspect=fault.aspect(),
+        reversible=fault.reversible,
+        matched=matched,
+        pick=getattr(selector, "pick", Pick()),
+        selector=" ".join(f"{key} {value}" for key, value in asked.target.items() if key != "pick"),
+    )
+
+
+async def _check_rights(made: Plan, env: Env, faults: Mapping[str, type[Any]]) -> None:
+    for planned in made.faults:
+        fault = msgspec.convert(planned.params, faults[planned.kind])
+        rights = await fault.rights(env, planned.target)
+        if not rights.allowed:
+            msg = f"{planned.target.key}: {rights.why}"
+            raise Refused(msg)
+
+
+async def _leasable(made: Plan, env: Env, faults: Mapping[str, type[Any]]) -> bool:
+    """Whether every fault of the plan can be leased at its target."""
+    for planned in made.faults:
+        fault = msgspec.convert(planned.params, faults[planned.kind])
+        if not (isinstance(fault, Leases) and await fault.leasable(env)):
+            return False
+    return bool(made.faults)

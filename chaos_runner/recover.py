@@ -1,0 +1,147 @@
+"""Undoes what dead runs left behind. Never injects; safe to repeat, and to die in.
+
+Whose owner still lives is left alone. A takeover bumps the epoch first, so that an owner that was only asleep can
+inject nothing more; then it is killed, and everything it left is undone, verified and written down.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import anyio
+import msgspec
+
+from chaos_runner import configure
+from chaos_runner.api import Env
+from chaos_runner.clock import Clock
+from chaos_runner.drive import Drive
+from chaos_runner.guardian import keep_leases, release, undo_rows
+from chaos_runner.journal import RunJournal
+from chaos_runner.model import Environment
+from chaos_runner.plan import Refusal
+from chaos_runner.records import Outcome, RunEnded
+from chaos_runner.store import FaultRow, Owner, RunRow, Store, StoreError, alive
+
+WAIT_FOR_GUARDIAN_S = 20.0
+KILL_S = 1.0
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """What became of one dead run."""
+
+    run: str
+    environment: str
+    closed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    why: str = ""
+
+
+async def recover(
+    ledger: Store,
+    environment: str | None,
+    tell: Callable[[str], None],
+    *,
+    patience_s: float = 60.0,
+    watch: bool = False,
+) -> list[Recovered]:
+    """Recovers every dead run of the environment (of all, for None). Runs whose owner lives are not touched.
+
+    With `watch` it stays until uncertain faults are closed; else they are left fenced and WATCHING.
+    """
+    found = []
+    for run in ledger.unfinished_runs(environment):
+        if await _owned(ledger, run):
+            continue
+        tell(f"recovering {run.id}: its runner is gone")
+        found.append(await _recover_one(ledger, run, tell, patience_s, watch))
+    return found
+
+
+async def _owned(ledger: Store, run: RunRow) -> bool:
+    """Whether somebody alive looks after this run; a guardian at work is given time to finish."""
+    until = anyio.current_time() + WAIT_FOR_GUARDIAN_S
+    now: RunRow | None = run
+    while now is not None and now.state == "RECOVERING" and alive(now.owner) and anyio.current_time() < until:
+        await anyio.sleep(0.2)
+        now = ledger.run(run.id)
+        if now is not None and now.state == "ENDED" and not ledger.open_faults(run_id=run.id):
+            return True
+    return now is None or alive(now.owner) is not False
+
+
+async def _recover_one(
+    ledger: Store, run: RunRow, tell: Callable[[str], None], patience_s: float, watch: bool
+) -> Recovered:
+    try:
+        epoch = ledger.take_over(run.id, Owner.mine(), run.epoch)
+    except StoreError as why:
+        return Recovered(run=run.id, environment=run.environment, left=("?",), why=str(why))
+    await _kill(run.owner)
+    rows = ledger.open_faults(run_id=run.id)
+    journal = RunJournal(ledger, run.id, epoch, Clock())
+    usable = [row for row in rows if not row.unusable]
+    trouble = [f"{row.id}: {row.unusable}" for row in rows if row.unusable]
+    drives: list[Drive] = []
+    if usable:
+        try:
+            drives = await _undo(run, usable, journal, tell, patience_s, watch)
+        except Refusal as why:
+            trouble += [f"{row.id} on {row.target.key}: {why}" for row in usable]
+    trouble += [f"{d.row.id} on {d.row.target.key}: {d.life.why}" for d in drives if d.life.state == "STUCK"]
+    _end(ledger, run, journal, drives, trouble)
+    closed = tuple(d.row.id for d in drives if d.life.state != "STUCK")
+    return Recovered(
+        run=run.id, environment=run.environment, closed=closed, left=tuple(trouble), why="; ".join(trouble)
+    )
+
+
+async def _undo(
+    run: RunRow, rows: list[FaultRow], journal: RunJournal, tell: Callable[[str], None], patience_s: float, watch: bool
+) -> list[Drive]:
+    connections = msgspec.convert(run.connections, Environment)
+    env = Env(run.environment, connections, configure.secrets(configure.references(run.connections)))
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(keep_leases, rows, env)
+            drives = await undo_rows(
+                rows, env, journal, by="recovery", shout=tell, patience_s=patience_s, keep_on=watch
+            )
+            group.cancel_scope.cancel()
+        if not any(drive.life.open for drive in drives):
+            await release(rows, env)
+    finally:
+        await env.aclose()
+    return drives
+
+
+def _end(ledger: Store, run: RunRow, journal: RunJournal, drives: list[Drive], trouble: list[str]) -> None:
+    watching = any(drive.life.state == "WATCHING" for drive in drives)
+    outcome = Outcome(
+        finding="UNKNOWN",
+        stopped_by="died",
+        cleanup="LEFT" if trouble else "WATCHING" if watching else "CLEAN",
+        why="; ".join(trouble) or "the runner died; its faults were undone by recovery",
+    )
+    if run.state != "ENDED" or trouble:
+        journal.end(RunEnded(outcome=outcome, by="recovery"), {})
+
+
+async def _kill(owner: Owner) -> None:
+    """SIGKILL for an owner that turned out to live after all; its pid is proven by its start time."""
+    if not alive(owner) or owner.pid == os.getpid():
+        return
+    try:
+        pidfd = os.pidfd_open(owner.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if alive(owner):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            with anyio.move_on_after(KILL_S):
+                await anyio.wait_readable(pidfd)
+    except (ProcessLookupError, PermissionError):
+        return
+    finally:
+        os.close(pidfd)
