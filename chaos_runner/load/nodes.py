@@ -58,14 +58,14 @@ def plain(node: Node) -> object:
     return node.value
 
 
-def nearest(node: Node, path: Path) -> Node:
-    """The node at a path, or the deepest one above it that the file has."""
-    for step in path:
-        child = node.get(step)
-        if child is None:
-            return node
-        node = child
-    return node
+def locate(node: Node, below: Path, path: Path = ()) -> tuple[Node, Path]:
+    """The node at a path, or the deepest one above it that exists, and the path as its file would say it."""
+    place: Node | None = node
+    for step in below:
+        place = place.get(step) if place is not None else None
+        node = place or node
+        path = place.base if place is not None and place.base is not None else (*path, step)
+    return node, path
 
 
 _WORDS: dict[str, tuple[Kind, Scalar]] = {

@@ -111,8 +111,10 @@ def _window(line: str, at_col: int) -> tuple[str, int]:
 
 
 def to_json(problems: Sequence[Problem]) -> str:
-    """A JSON array with one object a problem, all of them."""
-    return msgspec.json.encode(problems).decode()
+    """A JSON array with one object a problem, all of them, in ASCII: a file name may hold bytes that are no text."""
+    import json
+
+    return json.dumps([msgspec.structs.asdict(problem) for problem in problems])
 
 
 def to_github(problems: Sequence[Problem]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from chaos_runner.load import choose, scalars, words
-from chaos_runner.load.nodes import Node, Path, plain
+from chaos_runner.load.nodes import Node, Path, locate, plain
 from chaos_runner.load.problems import Problem, at
 from chaos_runner.load.shapes import Field, Shape, fields, shape
 
@@ -138,12 +138,12 @@ class _Walk:
         strict = cls.__struct_config__.forbid_unknown_fields
         if cls in self.parsers and (node.kind != "map" or not strict):
             return self._parsed(node, cls, path)
+        node = self._used(node, cls, path)
+        if node is BAD:
+            return BAD
+        path = path if node.base is None else node.base
         if node.kind != "map":
             return self._misfit(node, shape, path)
-        resolved = self._used(node, cls, path)
-        if resolved is BAD:
-            return BAD
-        node, path = resolved, path if resolved.base is None else resolved.base
         known = fields(cls)
         whole = self._keys(node, cls, known, path)
         values = self._values(node, known, path, whole)
@@ -243,16 +243,6 @@ class _Walk:
             place, shown = locate(node, below, path)
             self._wrong(place, shown, message)
         return BAD if found else value
-
-
-def locate(node: Node, below: Path, path: Path = ()) -> tuple[Node, Path]:
-    """The node at a path, or the deepest one above it that exists, and the path as its file would say it."""
-    place: Node | None = node
-    for step in below:
-        place = place.get(step) if place is not None else None
-        node = place or node
-        path = place.base if place is not None and place.base is not None else (*path, step)
-    return node, path
 
 
 _READERS: dict[str, Callable[[_Walk, Node, Shape, Path], Any]] = {

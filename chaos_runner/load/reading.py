@@ -1,0 +1,86 @@
+"""Reads a file through the guard without ever blocking on it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path as FilePath
+
+import msgspec
+
+from chaos_runner.load import words
+from chaos_runner.load.guard import BYTES_MAX, guard
+from chaos_runner.load.nodes import Node
+from chaos_runner.load.problems import Invalid, Problem
+
+_ENTRIES_MAX = 1000
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A guarded file: its text, the digest of its bytes, its root node and what the guard refused."""
+
+    file: str
+    text: str
+    sha256: str
+    root: Node
+    problems: tuple[Problem, ...] = ()
+
+
+def read(path: str | os.PathLike[str]) -> Document:
+    """The guarded file. Raises Invalid when it cannot be read or has no usable root."""
+    file = os.fspath(path)
+    content = _content(file)
+    tree = guard(content, file)
+    text = content.decode("utf-8", "replace").removeprefix("\ufeff")
+    if tree.root is None:
+        raise Invalid(tree.problems, {file: text})
+    return Document(file, text, hashlib.sha256(content).hexdigest(), tree.root, tree.problems)
+
+
+def _content(file: str) -> bytes:
+    """The bytes of a regular file; anything that could block or never end is refused unread."""
+    try:
+        # Opening a FIFO would wait for a writer; O_NONBLOCK does not, and means nothing for regular files.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                folder = stat.S_ISDIR(mode)
+                raise _unreadable(file, "is a folder; name a file in it" if folder else "is not a regular file")
+            return _bytes(descriptor)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, _reason(file, error)) from None
+
+
+def _bytes(descriptor: int) -> bytes:
+    """At most one byte more than the guard reads, so that it can say that the file is too long."""
+    parts: list[bytes] = []
+    left = BYTES_MAX + 1
+    while left and (part := os.read(descriptor, left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def _unreadable(file: str, sentence: str) -> Invalid:
+    return Invalid([Problem(file, 0, 0, "", sentence)])
+
+
+def _reason(file: str, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        near = words.nearest(FilePath(file).name, _siblings(FilePath(file).parent))
+        return f"does not exist; did you mean '{FilePath(file).parent / near}'?" if near else "does not exist"
+    if isinstance(error, OSError):
+        return f"cannot be read: {(error.strerror or type(error).__name__).lower()}"
+    return "is not a file name"
+
+
+def _siblings(folder: FilePath) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry, _ in zip(entries, range(_ENTRIES_MAX), strict=False)]
+    except OSError:
+        return []
