@@ -22,11 +22,11 @@ _LOOKED_AT = 50
 
 
 class Loaded(msgspec.Struct, Generic[T], frozen=True):
-    """A valid file as a value. `shared` holds name and digest of every file it used."""
+    """A valid file as a value. `shared` are the files its `use:` named."""
 
     value: T
     document: Document
-    shared: tuple[tuple[str, str], ...] = ()
+    shared: tuple[Document, ...] = ()
 
     def position(self, path: Path) -> tuple[int, int]:
         """Line and column of the value at a path, or of the nearest one above it."""
@@ -53,7 +53,7 @@ def load(
     problems = list(dict.fromkeys((*document.problems, *problems)))
     if problems:
         raise Invalid(_ordered(problems, document.file), uses.sources)
-    return Loaded(value, document, tuple(sorted((used.file, used.sha256) for used in uses.documents.values())))
+    return Loaded(value, document, tuple(used for _, used in sorted(uses.documents.items())))
 
 
 def project_root(path: str | os.PathLike[str]) -> FilePath:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from pathlib import Path as FilePath
@@ -18,13 +17,24 @@ _ENTRIES_MAX = 1000
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A guarded file: its text, the digest of its bytes, its root node and what the guard refused."""
+    """A guarded file: its bytes, its root node and what the guard refused."""
 
     file: str
-    text: str
-    sha256: str
+    content: bytes
     root: Node
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The file as text; bytes that are none are replaced."""
+        return _as_text(self.content)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the bytes."""
+        import hashlib
+
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def read(path: str | os.PathLike[str]) -> Document:
@@ -32,10 +42,13 @@ def read(path: str | os.PathLike[str]) -> Document:
     file = os.fspath(path)
     content = _content(file)
     tree = guard(content, file)
-    text = content.decode("utf-8", "replace").removeprefix("\ufeff")
     if tree.root is None:
-        raise Invalid(tree.problems, {file: text})
-    return Document(file, text, hashlib.sha256(content).hexdigest(), tree.root, tree.problems)
+        raise Invalid(tree.problems, {file: _as_text(content)})
+    return Document(file, content, tree.root, tree.problems)
+
+
+def _as_text(content: bytes) -> str:
+    return content.decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def _content(file: str) -> bytes:

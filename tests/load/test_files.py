@@ -117,7 +117,7 @@ def test_a_shared_check_is_put_where_it_is_used(project):
     check = loaded.value.steady_state["shoppers"]
     assert check.with_["service"] == "shop"
     assert [clause.text for clause in check.expect] == ["p95 <= 1s"]
-    assert [(Path(file).name, digest) for file, digest in loaded.shared] == [
+    assert [(Path(file).name, digest) for file, digest in ((used.file, used.sha256) for used in loaded.shared)] == [
         ("shop.yaml", hashlib.sha256(SHARED.encode()).hexdigest())
     ]
 
