@@ -18,7 +18,7 @@ class Owner(msgspec.Struct, frozen=True):
 
     @classmethod
     def mine(cls) -> Owner:
-        """This process."""
+        """The calling process."""
         pid = os.getpid()
         _, start_time = _stat(pid)
         return cls(boot_id=_boot_id(), pid=pid, start_time=start_time, host=os.uname().nodename)

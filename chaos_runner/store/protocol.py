@@ -27,6 +27,7 @@ class Store(Protocol):
     def begin_run(
         self,
         run_id: str,
+        *,
         environment: str,
         experiment: str,
         owner: Owner,
@@ -50,6 +51,7 @@ class Store(Protocol):
         run_id: str,
         epoch: int,
         headline: str,
+        *,
         record: Stamped | None = None,
         figures: Mapping[str, float] | None = None,
     ) -> None:

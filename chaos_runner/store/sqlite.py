@@ -1,16 +1,174 @@
-"""The ledger on SQLite."""
+"""The store of one host, on SQLite. Each method is one transaction; what they do is in ledger, journal and history."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
-from chaos_runner.store.protocol import Store
-
-
-class SqliteStore(Store):
-    """The ledger of one host."""
+from chaos_runner.records import AnyRecord, Entry, Sample
+from chaos_runner.store import codec, disk, history, journal, ledger
+from chaos_runner.store.database import Database
+from chaos_runner.store.errors import NoLedger, StoreError
+from chaos_runner.store.owner import Owner
+from chaos_runner.store.reader import Reader
+from chaos_runner.store.rows import FaultRow, FaultState, RunRow, Stamped, Summary
 
 
 def open_store(state_dir: Path, *, read_only: bool = False, allow_tmpfs: bool = False) -> SqliteStore:
-    """Opens the ledger in `state_dir`, and makes both when opening for writing."""
-    raise NotImplementedError
+    """Opens the ledger; for writing, makes the folder and the ledger where they are missing.
+
+    Raises StoreError when the ledger is damaged, foreign, newer than this program, open to others, or on a file
+    system that does not keep commits; NoLedger when there is nothing to read.
+    """
+    state_dir = state_dir.absolute()
+    try:
+        return _open_to_read(state_dir) if read_only else _open_to_write(state_dir, allow_tmpfs=allow_tmpfs)
+    except OSError as why:
+        msg = f"cannot open the ledger in {state_dir}: {why.strerror or why}"
+        raise StoreError(msg) from why
+
+
+def _open_to_write(state_dir: Path, *, allow_tmpfs: bool) -> SqliteStore:
+    disk.make_private(state_dir)
+    warnings = disk.check_file_system(state_dir, allow_tmpfs=allow_tmpfs)
+    # Scarce room refuses new runs, not opening: recovery must work on a full disk.
+    scarce = disk.lack_of_room(state_dir)
+    return SqliteStore(Database(state_dir), (*warnings, scarce) if scarce else warnings)
+
+
+def _open_to_read(state_dir: Path) -> SqliteStore:
+    if not state_dir.exists():
+        msg = f"there is no state folder {state_dir}: nothing has run here"
+        raise NoLedger(msg)
+    disk.check_private(state_dir)
+    return SqliteStore(Reader(state_dir))
+
+
+class SqliteStore:
+    """A Store (see there for what each method promises) in one file, `ledger.sqlite`."""
+
+    def __init__(
+        self, database: Database | Reader, warnings: tuple[str, ...] = (), clock: Callable[[], float] = time.time
+    ) -> None:
+        self._db = database
+        self._warnings = warnings
+        self._clock = clock
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self._warnings
+
+    def begin_run(
+        self,
+        run_id: str,
+        *,
+        environment: str,
+        experiment: str,
+        owner: Owner,
+        connections: Mapping[str, Any],
+        deadline_at: float,
+        runs_at_once: int,
+        record: Stamped | None = None,
+    ) -> int:
+        if scarce := self._scarce():
+            raise StoreError(scarce)
+        row = RunRow(
+            id=run_id,
+            environment=environment,
+            experiment=experiment,
+            state="RUNNING",
+            epoch=1,
+            owner=owner,
+            deadline_at=deadline_at,
+            connections=dict(connections),
+            started_at=record.at if record else self._clock(),
+        )
+        return self._db.write(lambda con: ledger.begin_run(con, row, runs_at_once, record))
+
+    def take_over(self, run_id: str, owner: Owner, seen: int | None = None) -> int:
+        return self._db.write(lambda con: ledger.take_over(con, run_id, owner, seen), reserve=True)
+
+    def end_run(
+        self,
+        run_id: str,
+        epoch: int,
+        headline: str,
+        *,
+        record: Stamped | None = None,
+        figures: Mapping[str, float] | None = None,
+    ) -> None:
+        now = record.at if record else self._clock()
+        self._db.write(
+            lambda con: ledger.end_run(con, run_id, epoch, headline, record, figures or {}, now), reserve=True
+        )
+
+    def commit_intent(self, row: FaultRow, record: Stamped) -> None:
+        now = self._clock()
+        self._db.write(lambda con: ledger.commit_intent(con, row, record, now))
+
+    def set_fault_state(
+        self, fault_id: str, epoch: int, state: FaultState, outcome: str = "", record: Stamped | None = None
+    ) -> None:
+        now = self._clock()
+        self._db.write(
+            lambda con: ledger.set_fault_state(con, fault_id, epoch, state, outcome, record, now), reserve=True
+        )
+
+    def forget(self, fault_id: str, reason: str, who: str) -> None:
+        now = self._clock()
+        self._db.write(lambda con: ledger.forget(con, fault_id, reason, who, now), reserve=True)
+
+    def open_faults(self, environment: str | None = None, run_id: str | None = None) -> list[FaultRow]:
+        return self._db.read(lambda con: history.open_faults(con, environment, run_id))
+
+    def faults(self, run_id: str) -> list[FaultRow]:
+        return self._db.read(lambda con: history.faults(con, run_id))
+
+    def append(self, run_id: str, record: AnyRecord, at: float, t: float, epoch: int | None = None) -> int:
+        stamped = Stamped(record=record, at=at, t=t)
+        return self._db.write(lambda con: ledger.append(con, run_id, stamped, epoch), reserve=True)
+
+    def add_samples(self, run_id: str, samples: Iterable[Sample]) -> None:
+        if rows := [codec.from_sample(sample) for sample in samples]:
+            self._db.write(lambda con: journal.add_samples(con, run_id, rows))
+
+    def records(self, run_id: str) -> list[Entry]:
+        return self._db.read(lambda con: journal.records(con, run_id))
+
+    def samples(self, run_id: str) -> list[Sample]:
+        return self._db.read(lambda con: journal.samples(con, run_id))
+
+    def run(self, run_id: str) -> RunRow | None:
+        return self._db.read(lambda con: history.run(con, run_id))
+
+    def unfinished_runs(self, environment: str | None = None) -> list[RunRow]:
+        return self._db.read(lambda con: history.unfinished_runs(con, environment))
+
+    def runs(self, limit: int = 50, environment: str | None = None, experiment: str | None = None) -> list[Summary]:
+        return self._db.read(lambda con: history.runs(con, limit, environment, experiment))
+
+    def latest_run(self) -> str | None:
+        return next(iter(self.find_run("")), None)
+
+    def find_run(self, prefix: str) -> list[str]:
+        return self._db.read(lambda con: history.find_run(con, prefix))
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _scarce(self) -> str:
+        try:
+            return disk.lack_of_room(self._db.path.parent)
+        except OSError as why:
+            return f"the room at {self._db.path.parent} cannot be read: {why.strerror}"
