@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from chaos_runner.pocket import http11, metrics, orders, rules, service
-from chaos_runner.pocket.link import Link
+import msgspec
+
+from chaos_runner.pocket import http11, metrics, orders, payments, rules, service
+from chaos_runner.pocket.link import BadReply, Link
 
 COMPLETING_AT_ONCE = 4
 COMPLETE_AGAIN_S = 0.25
@@ -60,7 +62,7 @@ class Checkout:
 
     async def _charge(self, order: orders.Order) -> bool:
         reply = await self.payments.call(order.call.onward("POST", "/charge", {"order": order.id}))
-        return reply.status == 200
+        return reply.status == 200 and _is_receipt(reply, order)
 
     def _without_payments(self, order: orders.Order, failure: OSError) -> http11.Response:
         if self.book.take_for_later(order):
@@ -75,3 +77,14 @@ class Checkout:
         yield from metrics.counter("shop_orders_total", series)
         yield from metrics.gauge("shop_orders_waiting", {metrics.labels(): now.waiting})
         yield from metrics.counter("shop_orders_completed_later_total", {metrics.labels(): now.completed_later})
+
+
+def _is_receipt(reply: http11.Response, order: orders.Order) -> bool:
+    # A 200 can come from something in between; only a receipt for this very order is money.
+    try:
+        receipt = msgspec.json.decode(reply.body, type=payments.Receipt)
+    except msgspec.DecodeError as refusal:
+        raise BadReply(f"payments answered 200 without a receipt: {refusal}") from refusal
+    if receipt.order != order.id:
+        raise BadReply(f"payments answered with the receipt of {receipt.order}")
+    return True

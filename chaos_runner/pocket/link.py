@@ -10,14 +10,15 @@ from collections import Counter
 from chaos_runner.pocket import breaker, http11, http_client, rules
 
 RETRY_AFTER_MAX_S = 0.03
+OVERLOADED = frozenset({408, 429})
 
 
 class BreakerOpen(OSError):
     """The call was not made: the last ones failed too often."""
 
 
-class BadStatus(OSError):
-    """The dependency answered, with a 5xx."""
+class BadReply(OSError):
+    """The dependency answered, but not with what was asked for."""
 
 
 class Link:
@@ -53,7 +54,7 @@ class Link:
         for _ in range(self._row.retries):
             try:
                 return await self._attempt(request)
-            except (ConnectionError, BadStatus):
+            except (ConnectionError, BadReply):
                 if not self._budget.spend():
                     raise
                 self.results["retried"] += 1
@@ -67,10 +68,10 @@ class Link:
         ok = False
         try:
             response = await self.pool.exchange(request)
-            ok = response.status < 500
+            ok = response.status < 500 and response.status not in OVERLOADED
         finally:
             # Also when the time limit cancels the wait: a timeout is the failure that matters most.
             self._breaker.record(ticket, ok=ok, now=time.monotonic())
         if not ok:
-            raise BadStatus(f"{self.name} answered {response.status}")
+            raise BadReply(f"{self.name} answered {response.status}")
         return response

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import OrderedDict
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
@@ -21,6 +22,14 @@ class Charge(msgspec.Struct, frozen=True):
     """What is asked for; the order makes a repeated request harmless."""
 
     order: str
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The answer to a charge; `receipt` is long enough for a starved line to feel it."""
+
+    order: str
+    status: Literal["charged"]
+    receipt: list[str]
 
 
 class Payments:
@@ -44,7 +53,7 @@ class Payments:
             return http11.json_response(400, {"error": f"not a charge: {refusal}"})
         await asyncio.sleep(WORK_S + random.uniform(-WORK_SPREAD_S, WORK_SPREAD_S))
         self._remember(asked.order)
-        return http11.json_response(200, {"order": asked.order, "status": "charged", "receipt": RECEIPT})
+        return http11.json_response(200, Receipt(asked.order, "charged", RECEIPT))
 
     async def charges(self, _: service.Call) -> http11.Response:
         """How many orders were charged, and how many requests repeated one that was."""

@@ -20,6 +20,7 @@ from chaos_runner.pocket import children, lifeline, processes, rules, toxiproxy,
 LOG_BYTES_MAX = 16 * 1024 * 1024
 LOG_LOOK_EVERY_S = 1.0
 REAL_PROXY_TRIES = 3
+NO_TOKEN = {"CHAOS_RUNNER_PROXY_TOKEN": ""}  # a token meant for a proxy elsewhere would lock us out of our own
 EMBEDDED_PROXY = (sys.executable, "-P", "-m", "chaos_runner.proxy", "--port", "0", "--until-eof")
 
 
@@ -108,7 +109,7 @@ async def _start(crew: children.Children, options: Options, name: str, **address
 
 async def _start_proxy(crew: children.Children, options: Options) -> str:
     if options.real_proxy is None:
-        return await _url(await crew.start("proxy", options.proxy_command, {}))
+        return await _url(await crew.start("proxy", options.proxy_command, NO_TOKEN))
     for _ in range(REAL_PROXY_TRIES):
         port = toxiproxy.free_port()
         argv = [options.real_proxy, "-host", "127.0.0.1", "-port", str(port)]

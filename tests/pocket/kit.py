@@ -11,6 +11,12 @@ import msgspec
 
 from chaos_runner.pocket import checkout, http11, http_server, orders, payments, rules
 
+ODD = {
+    "throttling": http11.json_response(429, {}),
+    "no receipt": http11.Response(200, b"<h1>Welcome to the hotel network</h1>"),
+    "other receipt": http11.json_response(200, {"order": "order-0", "status": "charged", "receipt": []}),
+}
+
 Step = Callable[[http11.Request], Awaitable[http11.Response]]
 
 
@@ -26,7 +32,7 @@ async def listening(handle: Step) -> AsyncIterator[str]:
 
 
 class Provider:
-    """Payments with moods: `well`, `broken` (503), `silent` (never answers), `mute` (charges, then never answers)."""
+    """Payments with moods: `well`, `broken` (503), `silent` (never answers), `mute` (charges, never answers), or odd."""
 
     def __init__(self) -> None:
         self.mood = "well"
@@ -38,6 +44,8 @@ class Provider:
         self.requests.append(request)
         if self.mood == "broken":
             return http11.json_response(503, {"error": "closed for lunch"})
+        if self.mood in ODD:
+            return ODD[self.mood]
         if self.mood == "silent":
             await asyncio.sleep(60)
         reply = await self._service.handle(request)

@@ -84,7 +84,7 @@ async def test_the_breaker_opens_spares_payments_and_closes_again() -> None:
         assert await buy(till.url) == 200
 
 
-@pytest.mark.parametrize("mood", ["broken", "silent", "mute"])
+@pytest.mark.parametrize("mood", ["broken", "silent", "mute", *kit.ODD])
 async def test_every_order_taken_for_later_is_completed_and_charged_once(mood: str) -> None:
     async with kit.till("resilient", timeout_s=0.1, breaker_open_for_s=0.1) as till:
         till.provider.mood = mood
@@ -95,6 +95,15 @@ async def test_every_order_taken_for_later_is_completed_and_charged_once(mood: s
 
         assert till.summary().completed_later == 12
         assert till.provider.books.charged == 12
+
+
+@pytest.mark.parametrize("mood", kit.ODD)
+async def test_an_order_is_paid_only_with_its_own_receipt(mood: str) -> None:
+    async with kit.till("fragile") as till:
+        till.provider.mood = mood
+
+        assert await buy(till.url) == 502
+        assert till.summary().paid == 0
 
 
 async def test_a_full_queue_refuses_instead_of_promising() -> None:
