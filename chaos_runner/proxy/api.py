@@ -17,7 +17,8 @@ from chaos_runner import _version
 from chaos_runner.proxy import errors, gojson, metrics, toxics
 from chaos_runner.proxy.errors import ApiError
 from chaos_runner.proxy.leases import Leases
-from chaos_runner.proxy.proxies import Proxies, Proxy, Wanted
+from chaos_runner.proxy.proxies import Proxies, Wanted
+from chaos_runner.proxy.proxy import Proxy
 from chaos_runner.proxy.server import TEXT, Request, Response
 
 JSON = "application/json"
@@ -122,7 +123,7 @@ class Api:
 
     async def update_proxy(self, request: Request, name: str) -> Response:
         proxy = self.proxies.get(name)
-        await self.proxies.update(proxy, Wanted(gojson.first_value(request.body), proxy))
+        await self.proxies.update(proxy, gojson.first_value(request.body))
         return reply(200, proxy.body())
 
     def delete_proxy(self, _: Request, name: str) -> Response:

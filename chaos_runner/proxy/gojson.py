@@ -71,7 +71,8 @@ def text_field(fields: Object, key: str, default: str, owner: str) -> str:
     value = fields.get(key, default)
     if not isinstance(value, str):
         raise mismatch(value, f"{owner}.{key}", "string")
-    return value
+    # Half of a surrogate pair cannot be written out again; Go replaces it too.
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def bool_field(fields: Object, key: str, default: bool, owner: str) -> bool:

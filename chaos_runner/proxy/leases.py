@@ -113,7 +113,7 @@ class Leases:
     async def give_back(self, lease: Lease, removed: int) -> None:
         # All at once: one taken port must not keep another proxy down.
         said = await asyncio.gather(*(self.restore(name, value) for name, value in lease.restore.items()))
-        restored = [f"{name} {how}" for name, how in zip(lease.restore, said, strict=True)]
+        restored = [f"{printable(name)} {how}" for name, how in zip(lease.restore, said, strict=True)]
         what = ", ".join([f"{removed} toxics removed", *restored])
         self.log(f"lease of run {lease.run} lapsed after {lease.ttl:g}s without renewal: {what}")
 
@@ -140,6 +140,11 @@ class Leases:
             lease.end_timer()
         for task in list(self.lapses):
             task.cancel()
+
+
+def printable(name: str) -> str:
+    """A name is a client's text: it must not begin a log line of its own."""
+    return name.encode("unicode_escape").decode()
 
 
 def decode(body: bytes) -> Wish:

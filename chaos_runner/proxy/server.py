@@ -12,6 +12,7 @@ BODY_BYTES_MAX = 1 << 20
 READ_LIMIT_S = 15.0
 IDLE_LIMIT_S = 60.0
 CONNECTIONS_MAX = 256
+ONCE = ("authorization", "content-length", "host", "transfer-encoding")
 TEXT = "text/plain; charset=utf-8"
 
 
@@ -74,9 +75,10 @@ def parse_head(raw: bytes) -> Head:
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        if not colon or not name or name != name.strip() or name.lower() in headers:
+        key = name.lower()
+        if not colon or not name or name != name.strip() or (key in headers and key in ONCE):
             raise BadRequest(400, "malformed or repeated header")
-        headers[name.lower()] = value.strip()
+        headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
     wish = headers.get("connection", "").lower()
     keep = wish != "close" if words[2] == "HTTP/1.1" else wish == "keep-alive"
     return Head(words[0], words[1], headers, keep)
@@ -167,6 +169,13 @@ class Exchange(asyncio.Protocol):
             if self.timer is not None:
                 self.timer.cancel()
             self.task = asyncio.get_running_loop().create_task(self.answer(request))
+            self.task.add_done_callback(self.answered)
+
+    def answered(self, task: asyncio.Task[None]) -> None:
+        # A bug in a handler must not leave its client waiting; the loop reports it.
+        if not task.cancelled() and task.exception() is not None:
+            self.transport.abort()
+            task.get_loop().call_exception_handler({"message": "a request failed", "exception": task.exception()})
 
     def take_request(self) -> Request | None:
         if self.head is None and (raw := self.take_head()) is not None:

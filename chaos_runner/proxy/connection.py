@@ -1,0 +1,135 @@
+"""A connection through a proxy: its client, its upstream, and how both end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from chaos_runner.proxy import toxics
+from chaos_runner.proxy.counters import ToxicCount
+from chaos_runner.proxy.link import Link, Side
+from chaos_runner.proxy.stages import End
+from chaos_runner.proxy.toxics import Toxic
+
+if TYPE_CHECKING:
+    from chaos_runner.proxy.proxy import Proxy
+
+STALL_LIMIT_S = 60.0
+
+
+class Connection:
+    """A client, its upstream, and what the toxics did to them."""
+
+    def __init__(self, proxy: Proxy, number: int) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.clock = self.loop.time
+        self.proxy = proxy
+        self.number = number
+        self.up = Link(self, True, proxy.flows[True])
+        self.down = Link(self, False, proxy.flows[False])
+        self.client = Side(self)
+        self.server = Side(self)
+        self.client.out, self.client.back = self.up, self.down
+        self.server.out, self.server.back = self.down, self.up
+        self.dial: asyncio.Task[None] | None = None
+        self.seen: set[ToxicCount] = set()
+        self.affected: set[ToxicCount] = set()
+        self.payload = [False, False]
+        self.linger: asyncio.TimerHandle | None = None
+
+    def side_made(self, side: Side) -> None:
+        side.out.source = side.back.sink = side
+        if side is self.client:
+            self.up.throttle()
+            self.proxy.accepted_one(self)
+
+    def joined(self) -> None:
+        """The upstream has answered the dial: both links open."""
+        self.up.open(self.proxy.chain(True))
+        self.down.open(self.proxy.chain(False))
+
+    def side_lost(self, side: Side) -> None:
+        """The socket is gone: what it sent still arrives, then the other side is closed."""
+        side.back.shut()
+        if side is self.client and self.dial is not None:
+            self.dial.cancel()
+        if not (self.client.connected or self.server.connected):
+            self.finished()
+        elif side.out.closed:
+            self.close()
+        else:
+            side.out.take(End.FIN)
+
+    def last_end(self, link: Link) -> bool:
+        """True when nothing can follow the end of this link in either direction."""
+        other = self.down if link is self.up else self.up
+        return other.closed or link.source is None or not link.source.connected
+
+    def close(self) -> None:
+        """Closes both sides; what was already written is still sent, as long as somebody reads it."""
+        self.abandon_links()
+        for side in (self.client, self.server):
+            if side.connected:
+                side.transport.close()
+        if self.linger is None and (self.client.connected or self.server.connected):
+            self.linger = self.loop.call_later(STALL_LIMIT_S, self.look_for_progress, self.unsent())
+
+    def unsent(self) -> int:
+        sides = (self.client, self.server)
+        return sum(side.transport.get_write_buffer_size() for side in sides if side.connected)
+
+    def look_for_progress(self, before: int) -> None:
+        if (now := self.unsent()) < before:
+            self.linger = self.loop.call_later(STALL_LIMIT_S, self.look_for_progress, now)
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Closes both sides at once; data on the way is lost."""
+        self.abandon_links()
+        for side in (self.client, self.server):
+            if side.connected:
+                side.transport.abort()
+
+    def reset(self) -> None:
+        """Both peers get a reset, whenever the toxic came."""
+        self.abandon_links()
+        self.client.reset()
+        self.server.reset()
+
+    def abandon_links(self) -> None:
+        if self.dial is not None:
+            self.dial.cancel()
+        self.up.shut()
+        self.down.shut()
+
+    def finished(self) -> None:
+        self.abandon_links()
+        if self.linger is not None:
+            self.linger.cancel()
+        self.proxy.ended_one(self)
+
+    def drew(self, toxic: Toxic) -> bool:
+        return toxics.draw(self.proxy.seed, self.number, toxic.name) < toxic.toxicity
+
+    def seed_for(self, toxic: Toxic) -> str:
+        return f"{self.proxy.seed}/{self.number}/{toxics.lot(toxic.name)}"
+
+    def see(self, count: ToxicCount) -> None:
+        if count not in self.seen:
+            self.seen.add(count)
+            count.streams += 1
+
+    def touch(self, count: ToxicCount, size: int) -> None:
+        count.bytes += size
+        if count not in self.affected:
+            self.affected.add(count)
+            count.affected += 1
+
+    def paid(self, link: Link) -> bool:
+        return self.payload[link.upstream]
+
+    def first_payload(self, link: Link) -> bool:
+        first = not self.payload[link.upstream]
+        self.payload[link.upstream] = True
+        return first
