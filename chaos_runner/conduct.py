@@ -218,12 +218,12 @@ def _begin(
     try:
         epoch = ledger.begin_run(
             run_id,
-            plan.environment,
-            plan.experiment.name,
-            Owner.mine(),
-            connections,
-            clock.wall() + plan.worst_case_s,
-            plan.connections.ceilings.runs_at_once,
+            environment=plan.environment,
+            experiment=plan.experiment.name,
+            owner=Owner.mine(),
+            connections=connections,
+            deadline_at=clock.wall() + plan.worst_case_s,
+            runs_at_once=plan.connections.ceilings.runs_at_once,
         )
     except Busy as why:
         msg = f"not started: {why}"

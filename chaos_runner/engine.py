@@ -387,7 +387,8 @@ class Engine:
             self.journal.try_note(records.NotStarted(reason=why))
         left = any(one.drive.life.open for one in self.done)
         outcome = Outcome(finding="UNKNOWN", stopped_by=stopped_by, cleanup="LEFT" if left else "CLEAN", why=why)
-        self.journal.end(records.RunEnded(outcome=outcome), {})
+        verdict = "NOT_STARTED" if stopped_by == "nothing" else ""
+        self.journal.end(records.RunEnded(outcome=outcome), {}, verdict=verdict)
 
     async def _leave(self) -> None:
         """Whatever happened: leases end once nothing is open, and the guardian finishes what is left."""

@@ -81,11 +81,12 @@ class RunJournal:
         except StoreError as why:
             raise JournalError(str(why)) from None
 
-    def end(self, record: RunEnded, figures: dict[str, float]) -> None:
-        """Ends the run; what fails is kept in `trouble`."""
+    def end(self, record: RunEnded, figures: dict[str, float], *, verdict: str = "") -> None:
+        """Ends the run under `verdict`, by default the outcome's headline; what fails is kept in `trouble`."""
         stamped = self._stamp(record, None)
+        word = verdict or headline(record.outcome)
         try:
-            self._ledger.end_run(self.run, self.epoch, headline(record.outcome), stamped, figures)
+            self._ledger.end_run(self.run, self.epoch, word, record=stamped, figures=figures)
         except StoreError as why:
             self.trouble.append(str(why))
         self._heard(stamped)
@@ -128,7 +129,7 @@ class ThreadJournal:
     def end(self, outcome: Outcome) -> None:
         """Queues the end of the run."""
         stamped = self._stamp(RunEnded(outcome=outcome, by="guardian"), self.now())
-        self._jobs.put(lambda ledger, epoch: ledger.end_run(self.run, epoch, headline(outcome), stamped, {}))
+        self._jobs.put(lambda ledger, epoch: ledger.end_run(self.run, epoch, headline(outcome), record=stamped))
 
     def close(self) -> None:
         """Waits for what is queued, at most CLOSE_S; a store that never answers is left behind."""

@@ -1,0 +1,64 @@
+# Verbs: demo test lint types contracts docs bench bench-load calibrate soak-demo real wheel-test clean
+PY ?= python3
+BIN := .venv/bin
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
+TOXIPROXY_VERSION := 2.12.0
+K6_VERSION := 1.8.1
+PYTEST_ARGS ?=
+
+.PHONY: demo test lint types contracts docs bench bench-load calibrate soak-demo real k6 wheel-test clean
+
+.venv/.core: pyproject.toml constraints.txt
+	$(PY) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/.test: .venv/.core
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+demo: .venv/.core
+	$(BIN)/chaos-runner demo
+
+test: .venv/.test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.test
+	$(BIN)/mypy
+
+contracts: .venv/.test
+	$(BIN)/lint-imports
+
+docs: .venv/.test
+	$(BIN)/python tools/make_docs.py
+
+calibrate: .venv/.test
+	$(BIN)/python tools/calibrate.py
+
+bench: .venv/.test
+	$(BIN)/python tools/bench.py
+
+bench-load: .venv/.test k6
+	$(BIN)/python tools/bench_load.py --require-k6
+
+soak-demo: .venv/.core
+	$(BIN)/python tools/soak_demo.py
+
+# The real parts that tests drive; built or installed by name, shared by all checkouts of this user.
+real:
+	@sh tools/real.sh "$(CACHE)" "$(TOXIPROXY_VERSION)"
+
+k6:
+	@test -x "$(CACHE)/k6-$(K6_VERSION)/k6" || GOBIN="$(CACHE)/k6-$(K6_VERSION)" go install go.k6.io/k6@v$(K6_VERSION)
+
+# The tests that matter for an installed package, against the built wheel instead of the checkout.
+wheel-test: .venv/.test
+	sh tools/wheel_test.sh
+
+clean:
+	rm -rf .venv .venv-wheel dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

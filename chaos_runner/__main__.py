@@ -1,0 +1,7 @@
+"""`python -m chaos_runner` is `chaos-runner`."""
+
+import sys
+
+from chaos_runner.cli.main import main
+
+sys.exit(main())

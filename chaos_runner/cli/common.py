@@ -1,0 +1,62 @@
+"""What several commands share: their common options, and where configuration, state and reports are."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chaos_runner.configure import Configuration
+
+
+def output(parser: argparse.ArgumentParser) -> None:
+    """-o text|json"""
+    parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="what stdout gets")
+
+
+def places(parser: argparse.ArgumentParser) -> None:
+    """--config and --state"""
+    parser.add_argument("--config", type=Path, help="the chaos-runner.yaml to use (default: the nearest one upwards)")
+    parser.add_argument("--state", type=Path, help="the state directory (default: .chaos-runner beside it)")
+
+
+def environment(parser: argparse.ArgumentParser) -> None:
+    """-e"""
+    parser.add_argument("-e", "--environment", metavar="ENV", help="the environment to act on")
+
+
+def configuration(args: argparse.Namespace) -> Configuration:
+    """The configuration in force."""
+    from chaos_runner import configure
+
+    return configure.read(args.config or configure.find(Path.cwd()))
+
+
+def state_dir(args: argparse.Namespace) -> Path:
+    """Where the ledger is."""
+    from chaos_runner.store import state
+
+    return state.state_dir(str(args.state) if args.state else None)
+
+
+def write_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    import msgspec
+
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    sys.stdout.flush()
+
+
+def tell(sentence: str) -> None:
+    """One line of progress on stderr."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def colourful(stream: Any) -> bool:
+    """Whether colour and redrawing are welcome there."""
+    if os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(stream.isatty())

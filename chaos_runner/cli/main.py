@@ -1,0 +1,105 @@
+"""Finds the command and turns exceptions into exit codes. Imports nothing heavy: commands are loaded when called.
+
+Exit codes are API: 0 HELD (or done), 1 DEVIATED, 2 usage or file, 3 nothing learned, 4 ABORTED, 5 NOT_REVERTED,
+70 our bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from chaos_runner._version import __version__
+
+USAGE, NOTHING_LEARNED, BUG = 2, 3, 70
+
+# command -> what `--help` says; the module of the same name holds `options(parser)` and `run(args) -> exit code`
+COMMANDS = {
+    "init": "write a chaos-runner.yaml and a first experiment",
+    "new": "write an experiment from a template for one failure class",
+    "validate": "check files and print every problem with its place",
+    "plan": "show exactly what a run would do; changes nothing",
+    "run": "run an experiment",
+    "halt": "stop what runs and block what would start",
+    "resume": "release a lever that `halt` pulled",
+    "recover": "undo what dead runs left behind",
+    "status": "what runs now, which levers are pulled, what is left over",
+    "history": "past runs",
+    "report": "render a run as html, junit, markdown or json",
+    "explain": "print the fields of a fault, a probe or a file",
+    "schema": "print the JSON Schema of a file kind",
+    "doctor": "check this machine and the environments",
+    "demo": "the same experiment on a fragile and a resilient shop",
+    "proxy": "the embedded proxy: Toxiproxy's API, with leases and counters",
+    "completion": "print a completion script for bash, zsh or fish",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    if not words:
+        parser.print_help()
+        return USAGE
+    if words[0] in COMMANDS:
+        return _guarded(words[0], words[1:])
+    parser.parse_args(words)
+    return USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    listed = "\n".join(f"  {name:<11} {text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="chaos-runner",
+        usage="chaos-runner COMMAND [ARGUMENTS]",
+        description="Runs chaos engineering experiments from files: bounded, aborted in time, always undone.",
+        epilog=f"commands:\n{listed}\n\nStart here: chaos-runner demo",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=True,
+    )
+    parser.add_argument("--version", action="version", version=f"chaos-runner {__version__}")
+    parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help=argparse.SUPPRESS)
+    return parser
+
+
+def _guarded(name: str, words: list[str]) -> int:
+    """One command, with every foreseen trouble as a sentence."""
+    try:
+        return _called(name, words)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return _quiet()
+    except Exception as error:  # the one place where an exception becomes an exit code
+        return _told(error)
+
+
+def _called(name: str, words: list[str]) -> int:
+    module = importlib.import_module(f"chaos_runner.cli.{name}")
+    if hasattr(module, "run_words"):  # its flags are another program's
+        return int(module.run_words(words))
+    parser = argparse.ArgumentParser(
+        prog=f"chaos-runner {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.options(parser)
+    code: int = module.run(parser.parse_args(words))
+    return code
+
+
+def _quiet() -> int:
+    """The reader of our output left; that is not an error."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
+
+
+def _told(error: Exception) -> int:
+    from chaos_runner.cli import trouble
+
+    return trouble.tell(error)

@@ -1,0 +1,141 @@
+"""Runs an experiment: baseline, faults, undo, recovery, verdict, report.
+
+Exit codes: 0 HELD, 1 DEVIATED, 2 usage or file, 3 nothing learned, 4 ABORTED, 5 NOT_REVERTED, 70 our bug.
+Ctrl-C once stops and undoes; twice hurries; the undo is never skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chaos_runner.cli import common
+
+if TYPE_CHECKING:
+    from chaos_runner.conduct import Finished
+    from chaos_runner.plan import Plan
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The command line of `run`."""
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="an experiment")
+    parser.add_argument("--plan", type=Path, metavar="FILE", help="run this plan: the very same victims")
+    common.environment(parser)
+    parser.add_argument("--seed", type=int, help="which victims are picked")
+    parser.add_argument("--yes", action="store_true", help="do not ask for the environment's name")
+    parser.add_argument(
+        "--require-layer", choices=["runner", "guardian", "lease"], default="", help="refuse below this undo layer"
+    )
+    parser.add_argument("--reports", type=Path, default=Path("reports"), help="where reports go (default: ./reports)")
+    parser.add_argument("--no-report", action="store_true", help="write no report")
+    parser.add_argument("--events", metavar="FILE", help="write every record as a line of JSON there; - is stdout")
+    common.places(parser)
+    common.output(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs it; the exit code says the outcome."""
+    from chaos_runner import conduct, judge
+
+    plan = _plan(args)
+    _confirm(plan, args)
+    state = common.state_dir(args)
+    order = conduct.Order(plan=plan, state_dir=state, require_layer=args.require_layer, command=tuple(sys.argv[1:]))
+    finished = _conducted(order, plan, args)
+    reports = [] if args.no_report else _reports(finished, state, args.reports)
+    headline = judge.headline(finished.outcome)
+    _say(finished, headline, reports, args)
+    return judge.exit_code(headline, finished.outcome.cleanup)
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    from chaos_runner.cli import plan
+    from chaos_runner.cli.trouble import Usage
+
+    if (args.file is None) == (args.plan is None):
+        msg = "name an experiment file, or a plan with --plan FILE"
+        raise Usage(msg)
+    return read_plan(args.plan) if args.plan else plan.made(args)
+
+
+def read_plan(path: Path) -> Plan:
+    """A plan that `plan --out` wrote. Raises Usage."""
+    import msgspec
+
+    from chaos_runner.cli.trouble import Usage
+    from chaos_runner.plan import VERSION, Plan
+
+    try:
+        plan = msgspec.json.decode(path.read_bytes(), type=Plan)
+    except OSError as why:
+        msg = f"{path}: {(why.strerror or 'cannot be read').lower()}"
+        raise Usage(msg) from None
+    except msgspec.DecodeError as why:
+        msg = f"{path} is not a plan: {why}; write one with: chaos-runner plan FILE --out {path}"
+        raise Usage(msg) from None
+    if plan.version != VERSION:
+        msg = f"{path} is a plan of version {plan.version}, this is version {VERSION}; make it anew"
+        raise Usage(msg)
+    return plan
+
+
+def _confirm(plan: Plan, args: argparse.Namespace) -> None:
+    """A person types the environment's name; without a terminal only --yes will do."""
+    from chaos_runner.plan import Refusal
+
+    if plan.connections.confirm != "type-name" or args.yes:
+        return
+    if not sys.stdin.isatty():
+        msg = f"not started: '{plan.environment}' asks for confirmation and there is no terminal; say --yes"
+        raise Refusal(msg)
+    print(f"This harms {plan.environment}. Type its name to go on: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != plan.environment:
+        msg = "not started: the environment was not confirmed"
+        raise Refusal(msg)
+
+
+def _conducted(order: Any, plan: Plan, args: argparse.Namespace) -> Finished:
+    import anyio
+
+    from chaos_runner import conduct
+
+    with _view(plan, args) as view:
+        return anyio.run(conduct.run, order, view)
+
+
+def _view(plan: Plan, args: argparse.Namespace) -> Any:
+    from chaos_runner.cli import live
+
+    quiet = args.output == "json" or args.events == "-"
+    return live.viewing(plan, events=args.events, quiet=quiet, redraw=common.colourful(sys.stderr) and not quiet)
+
+
+def _reports(finished: Finished, state: Path, folder: Path) -> list[Path]:
+    from chaos_runner.cli import report
+
+    return report.write(finished.run, state, folder)
+
+
+def _say(finished: Finished, headline: str, reports: list[Path], args: argparse.Namespace) -> None:
+    outcome = finished.outcome
+    for trouble in finished.trouble:
+        common.tell(f"warning: {trouble}")
+    if args.output == "json":
+        common.write_json(
+            {
+                "schemaVersion": 1,
+                "run": finished.run,
+                "headline": headline,
+                "outcome": outcome,
+                "reports": [str(path) for path in reports],
+            }
+        )
+        return
+    stream = sys.stderr if args.events == "-" else sys.stdout
+    print(f"{headline}: {outcome.why}" if outcome.why else headline, file=stream)
+    if headline == "NOT_REVERTED":
+        print("  next: chaos-runner recover", file=stream)
+    for path in reports:
+        print(f"  report: {path}", file=stream)

@@ -1,0 +1,55 @@
+"""Checks files and prints every problem with file:line:col, the line, a caret and what was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from chaos_runner.load import Invalid
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The command line of `validate`."""
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="experiments, checks or chaos-runner.yaml")
+    parser.add_argument(
+        "-o", "--output", choices=["text", "json", "github"], default="text", help="github: annotations for a pipeline"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when every file is valid, 2 otherwise."""
+    found = [(file, _problems_of(file)) for file in args.files]
+    if args.output == "json":
+        from chaos_runner.load import to_json
+
+        problems = [problem for _file, invalid in found if invalid for problem in invalid.problems]
+        sys.stdout.write(to_json(problems) + "\n")
+    else:
+        for file, invalid in found:
+            _print(file, invalid, args.output)
+    return 2 if any(invalid for _file, invalid in found) else 0
+
+
+def _problems_of(file: Path) -> Invalid | None:
+    from chaos_runner import files
+
+    try:
+        files.read_any(file)
+    except Invalid as invalid:
+        return invalid
+    return None
+
+
+def _print(file: Path, invalid: Any, output: str) -> None:
+    if invalid is None:
+        print(f"{file}: valid")
+    elif output == "github":
+        from chaos_runner.load import to_github
+
+        print(to_github(invalid.problems))
+    else:
+        print(invalid.text(), file=sys.stderr)
+        many = len(invalid.problems)
+        print(f"{file}: {many} problem{'s' if many > 1 else ''}", file=sys.stderr)

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Installs the real parts: Toxiproxy (a Go module), Redis and Chromium (Debian packages, as root only).
+set -eu
+cache=$1 version=$2
+if [ ! -x "$cache/toxiproxy-$version/server" ]; then
+    echo "building Toxiproxy $version"
+    GOBIN="$cache/toxiproxy-$version" go install "github.com/Shopify/toxiproxy/v2/cmd/server@v$version"
+fi
+missing=""
+command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" != 0 ]; then
+        echo "not installed (needs root):$missing" >&2
+        exit 1
+    fi
+    apt-get update -qq
+    # shellcheck disable=SC2086 # a list of package names
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+echo "real parts: $cache/toxiproxy-$version/server, $(command -v redis-server), $(command -v chromium)"
