@@ -210,12 +210,14 @@ class _Walk:
 
     def _kind(self, node: Node, kind: Field, name: str, path: Path) -> Any:
         """The Struct of the kind that is named here."""
-        cls = self.kinds[kind.key].get(name)
+        known = self.kinds[kind.key]
+        try:
+            cls = known.get(name)
+        except ValueError as broken:
+            return self._wrong(node.get(kind.key) or node, (*path, kind.key), str(broken))
         if cls is not None:
             return cls
-        named = node.get(kind.key)
-        assert named is not None
-        return self._wrong(named, (*path, kind.key), words.unknown(kind.key, name, self.kinds[kind.key]))
+        return self._wrong(node.get(kind.key) or node, (*path, kind.key), words.unknown(kind.key, name, known))
 
     def _opened(self, node: Node, cls: Any, known: tuple[Field, ...], path: Path, whole: bool) -> dict[str, Any]:
         """The mappings whose fields belong to the kind that is named beside them, as plain dicts in base units."""

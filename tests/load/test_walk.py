@@ -136,6 +136,18 @@ def test_a_kind_is_asked_for_by_name_and_the_list_only_when_it_is_unknown():
     assert faults.listed > 0
 
 
+def test_a_registered_kind_that_cannot_be_used_is_a_problem_where_it_is_named():
+    class Broken(dict[str, Any]):
+        def get(self, _name, _default=None):
+            raise ValueError("the fault 'toxic' of the package x cannot be imported")
+
+    root = guard(GOOD, "x").root
+    assert root is not None
+    _, found = walk(root, Experiment, kinds={**KINDS, "fault": Broken()}, parsers=PARSERS)
+
+    assert [(problem.line, problem.path) for problem in found] == [(33, "method[0].fault"), (39, "method[2].fault")]
+
+
 class Colour(enum.Enum):
     RED = "red"
 
