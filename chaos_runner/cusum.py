@@ -41,8 +41,8 @@ class Cusum:
 
     def _step(self, tick: int, counts: Counts) -> None:
         # The first bad sample stands for its own tick only: when it began is not known. Later ones stand for the
-        # time since the sample before, but not for samples that are missing.
-        covers = min(tick - self._last, math.ceil(self.rule.every)) if self.level > 0 else 1
+        # time since the sample before (a slow read leaves ticks out); blindness bounds how long that can be.
+        covers = tick - self._last if self.level > 0 else 1
         self._last = tick
         if counts.known == 0 or self.fired is not None:
             return  # unknown neither clears a suspicion nor adds to it; blindness has its own rule

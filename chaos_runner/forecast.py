@@ -51,7 +51,8 @@ def _too_few(rules: Sequence[Rule]) -> Iterator[str]:
         if rule.shortest < needed:
             yield (
                 f"{_name(rule)}: {rule.shortest:g} events in a fault window of {seconds(_window(rule))}, a verdict"
-                f" needs {needed}: `for: {math.ceil(needed / rule.rate)}s` or {needed / _window(rule):.3g}/s would be enough"
+                f" needs {needed}: `for: {math.ceil(needed / rule.rate)}s` or {needed / _window(rule):.3g}/s"
+                " would be enough"
             )
 
 
