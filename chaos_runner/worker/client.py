@@ -43,6 +43,7 @@ class LoadWorker:
         self._process = process
         self._lines = wire.Lines(wire.WorkerOutbox)
         self._stopping = False
+        self.loop = ""  # asyncio or uvloop, once it is up
 
     @property
     def pid(self) -> int:
@@ -76,13 +77,14 @@ class LoadWorker:
         if code != 0 or not self._stopping:
             raise WorkerDied(await self._last_words(code))
 
-    async def up(self) -> wire.Up:
+    async def up(self) -> None:
         """Waits for the worker's first word. Raises WorkerDied."""
         with anyio.move_on_after(UP_S_MAX):
             while (messages := await self._receive()) is not None:
                 for message in messages:
                     if isinstance(message, wire.Up):
-                        return message
+                        self.loop = message.loop
+                        return
             raise WorkerDied(await self._last_words(await self._reaped()))
         msg = f"load worker {self.pid} was not up within {UP_S_MAX:.0f} s"
         raise WorkerDied(msg)

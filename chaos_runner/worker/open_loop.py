@@ -5,12 +5,12 @@ One timer paces the sends, one heartbeat does everything that is due to time: li
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
 
 from chaos_runner.wire import LoadPlan, Tick
+from chaos_runner.worker.alarm import Alarm
 from chaos_runner.worker.pool import Pool
 from chaos_runner.worker.reply import Reply
 from chaos_runner.worker.request import Judge, check_plan, request_bytes
@@ -55,7 +55,7 @@ class OpenLoop:
         self._unsettled: deque[Asked] = deque()  # in order of intended time, hence of timeout
         self._next_k = 0
         self._next_due_ns = t0_ns
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._pace)
         self._stopped = False
 
     def start(self) -> None:
@@ -66,8 +66,7 @@ class OpenLoop:
         if self._stopped:
             return
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.close()
         self._observe(self._clock_ns())
         self._send_due()
         self._tally.cut(self._clock_ns())
@@ -82,17 +81,16 @@ class OpenLoop:
         self._apply_limits(now_ns)
         self._apply_timeouts(now_ns)
         self._pool.reap(now_ns)
-        if not self._stopped:
-            self._tally.begin(now_ns)
+        self._tally.begin(now_ns)
         for tick in self._tally.ready(now_ns):
             self._say(tick)
 
     def _pace(self) -> None:
+        if self._stopped:
+            return
         self._observe(self._clock_ns())
         self._send_due()
-        # Both kinds of loop count timers in milliseconds; rounding up never sends early and never spins.
-        wait_ms = (self._next_due_ns - self._clock_ns()) // 1_000_000 + 1
-        self._timer = asyncio.get_running_loop().call_later(max(wait_ms, 0) / 1000, self._pace)
+        self._alarm.set(self._next_due_ns)
 
     def _send_due(self) -> None:
         """Sends what is due; what was due during a stall is not sent late in a burst, it is unknown."""

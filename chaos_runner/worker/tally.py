@@ -82,6 +82,7 @@ class Tally:
         self._next_start_ns = schedule.t0_ns
         self._end_k = 0  # requests below this belong to a tick that was begun
         self._next_k = 0
+        self._stopped = False
         self._told = [0] * len(plan.clauses)  # the next tick to report, per clause
 
     @property
@@ -91,7 +92,7 @@ class Tally:
 
     def begin(self, now_ns: int) -> None:
         """Opens every tick that has begun by now, also those without requests."""
-        while self._next_start_ns <= now_ns:
+        while self._next_start_ns <= now_ns and not self._stopped:
             n = self._next_tick
             end_k = self._schedule.first(n + 1)
             end_ns = self._schedule.start_ns(n + 1)
@@ -110,7 +111,8 @@ class Tally:
         return Asked(self._schedule.due_ns(k), tick, len(self._clauses))
 
     def cut(self, now_ns: int) -> None:
-        """Forgets the requests of the current tick that were never due: the load was stopped."""
+        """Stopped: begins no further tick, and forgets the requests of the last one that were never due."""
+        self._stopped = True
         if not self._ticks:
             return
         tick = self._ticks[-1]
