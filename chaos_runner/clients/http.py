@@ -43,6 +43,10 @@ class BrokenAnswer(Exception):
     """Something came back that is no complete answer: a reset, garbage, a body above the cap."""
 
 
+class TooLarge(BrokenAnswer):
+    """The body is above the cap."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """A complete answer; `seconds` is from the start of connecting to the last byte of the body."""
 
@@ -98,7 +102,7 @@ async def _answer(client: httpx2.AsyncClient, request: httpx2.Request) -> tuple[
             content += chunk
             if len(content) > BODY_BYTES_MAX:
                 msg = f"the body is above {BODY_BYTES_MAX} bytes"
-                raise BrokenAnswer(msg)
+                raise TooLarge(msg)
         return response.status_code, content
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(1):

@@ -119,7 +119,7 @@ def read(pid: int) -> Status:
 
 
 def boot_id() -> str:
-    """This boot of this machine."""
+    """The id of this boot of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 

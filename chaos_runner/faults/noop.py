@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +54,7 @@ class Noop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     async def prepare(self, env: Env, target: Target, mark: str) -> Undo:
         """The path. Raises Refused where something is there already."""
-        if os.path.lexists(self.file):
+        if _there(self.file):
             raise Refused(f"{self.file} exists already")
         return Undo(kind=self.kind, version=self.version, mark=mark, target=target, params=msgspec.to_builtins(self))
 
@@ -75,8 +74,7 @@ class Noop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     async def observe(self, env: Env, undo: Undo) -> Observation:
         """Whether the file is there, with our mark."""
         try:
-            with Path(self.file).open("rb") as file:
-                held = file.read(BYTES_MAX)
+            held = _held(Path(self.file))
         except FileNotFoundError:
             return Absent()
         except OSError as why:
@@ -90,8 +88,20 @@ class Noop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     async def revert(self, env: Env, undo: Undo) -> None:
         """Removes the file if it is ours."""
         if isinstance(await self.observe(env, undo), Present | Drifted):
-            try:
-                with contextlib.suppress(FileNotFoundError):
-                    Path(self.file).unlink()
-            except OSError as why:
-                raise Refused(f"{self.file}: {why.strerror}") from None
+            _remove(Path(self.file))
+
+
+def _there(path: str) -> bool:
+    return os.path.lexists(path)
+
+
+def _held(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(BYTES_MAX)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as why:
+        raise Refused(f"{path}: {why.strerror}") from None

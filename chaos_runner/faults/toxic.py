@@ -50,7 +50,7 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     kind: ClassVar[str] = "toxic"
     version: ClassVar[int] = 1
     reversible: ClassVar[bool] = True
-    selector: ClassVar[type[msgspec.Struct]] = _proxies.ProxySelector
+    selector: ClassVar[Any] = _proxies.ProxySelector
 
     type: Annotated[
         Type,
