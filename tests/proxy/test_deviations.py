@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
-import threading
 import time
 
 import pytest
 
+from chaos_runner.proxy.proxies import Proxies, Wanted
 from tests.proxy.toxi import LOOP, Api, Line, Rig, can_connect, port_of, quiet, read, takes, to_end, wait_until
 
 
@@ -267,17 +268,12 @@ def test_data_sent_before_the_dial_is_done_is_not_lost(own: Rig) -> None:
     assert got == set(range(20))
 
 
-def test_many_calls_at_once_leave_one_proxy(embedded: Api) -> None:
-    statuses: list[int] = []
+def test_of_many_that_create_one_name_at_once_one_succeeds() -> None:
+    async def race() -> list[object]:
+        all_of_them = Proxies(seed=1)
+        wanted = Wanted({"name": "same", "upstream": "x:1", "listen": f"{LOOP}:0"})
+        made = await asyncio.gather(*(all_of_them.create(wanted) for _ in range(9)), return_exceptions=True)
+        all_of_them.stop()
+        return [getattr(one, "status", 201) for one in made]
 
-    def create() -> None:
-        body = {"name": "same", "upstream": "x:1", "listen": "localhost:0"}
-        statuses.append(embedded("POST", "/proxies", body).status)
-
-    threads = [threading.Thread(target=create) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(statuses) == [201] + [409] * 11
+    assert asyncio.run(race()) == [201] + [409] * 8

@@ -178,6 +178,13 @@ def test_no_body_breaks_the_server(embedded: Api, body: bytes) -> None:
     assert embedded("PUT", "/chaos-runner/v1/leases/x", body).status == 400
 
 
+def test_half_a_surrogate_pair_is_replaced(embedded: Api) -> None:
+    body = b'{"name":"a\\ud800b","upstream":"x:1","listen":"127.0.0.1:0"}'
+
+    assert embedded("POST", "/proxies", body).json["name"] == "a\ufffdb"
+    assert embedded("DELETE", "/proxies/a%EF%BF%BDb").status == 204
+
+
 def test_idle_api_clients_are_limited(embedded: Api) -> None:
     idle = [socket.create_connection((LOOP, embedded.port), timeout=5) for _ in range(256)]
     with takes(0, 1), socket.create_connection((LOOP, embedded.port), timeout=5) as one_more:
