@@ -24,7 +24,7 @@ _SIZES = {
     "GiB": 1024.0**3,
 }
 _RATES = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
-_NUMBER = r"(-?\d+(?:\.\d+)?)"
+_NUMBER = r"(-?[0-9]+(?:\.[0-9]+)?)"
 
 UNITS: dict[str, tuple[re.Pattern[str], str]] = {
     "duration": (re.compile(rf"^{_NUMBER}\s*(us|ms|s|m|h|d)$"), "30s, 400ms or 2m"),
@@ -63,7 +63,7 @@ def quantity(unit: str, text: object) -> float:
     """The value of `text` in base units. Raises ValueError with a sentence that gives an example."""
     pattern, example = UNITS[unit]
     if isinstance(text, int | float) and not isinstance(text, bool):
-        msg = f"{text} has no unit; write {unit if unit != 'percent' else 'a percentage'} such as {example}"
+        msg = f"{text} has no unit; write a {'percentage' if unit == 'percent' else unit} such as {example}"
         raise ValueError(msg)
     found = pattern.match(text.strip()) if isinstance(text, str) and len(text) <= 64 else None
     if found is None:

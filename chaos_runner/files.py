@@ -16,7 +16,7 @@ from chaos_runner import configure, expect, load, registry
 from chaos_runner.api import Metric
 from chaos_runner.expect import Clause
 from chaos_runner.load import Invalid, Loaded, Problem
-from chaos_runner.model import Check, Config, Experiment
+from chaos_runner.model import Check, Checks, Config, Experiment
 from chaos_runner.rule import allowance
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -38,7 +38,7 @@ def read_experiment(path: Path) -> Loaded[Experiment]:
 
 def read_any(path: Path) -> Loaded[Any]:
     """A valid file of any kind, told by its `kind:`. Raises load.Invalid."""
-    loaded = load.load(path, Experiment, Config, kinds=kinds(), parsers=configure.parsers())
+    loaded = load.load(path, Experiment, Config, Checks, kinds=kinds(), parsers=configure.parsers())
     return read_experiment(path) if isinstance(loaded.value, Experiment) else loaded
 
 

@@ -7,7 +7,7 @@ positions; these types state the shapes, the limits and the words that `schema` 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -27,6 +27,8 @@ class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 class Check(Value, frozen=True, kw_only=True):
     """A probe with expectations; each expectation comes out ok, violated or unknown."""
+
+    overridable: ClassVar[tuple[str, ...]] = ("expect", "during")  # what may stand beside `use: FILE#NAME`
 
     probe: Annotated[str, Meta(description="the kind of probe that reads")]
     title: Annotated[str, Meta(description="what the check says, in a sentence", max_length=200)] = ""
@@ -144,7 +146,7 @@ class Confirmation(msgspec.Struct, frozen=True):
     by: float = 0.0
 
 
-class FaultStep(Value, frozen=True):
+class FaultStep(Value, frozen=True, tag_field="step", tag="fault"):
     """One fault on some targets, for a time."""
 
     fault: Annotated[str, Meta(description="the kind of fault")]
@@ -164,13 +166,13 @@ class FaultStep(Value, frozen=True):
             yield ("for",), "at least 1s: a tick is one second"
 
 
-class PauseStep(Value, frozen=True):
+class PauseStep(Value, frozen=True, tag_field="step", tag="pause"):
     """Nothing happens for a while; the checks go on."""
 
     pause: Duration
 
 
-class ParallelStep(Value, frozen=True):
+class ParallelStep(Value, frozen=True, tag_field="step", tag="parallel"):
     """Steps that overlap; each counts in `at_once`."""
 
     parallel: Annotated[tuple[FaultStep, ...], Meta(min_length=1, max_length=20)]
@@ -289,6 +291,13 @@ class Environment(Value, frozen=True):
         for n, path in enumerate(self.commands):
             if not path.startswith("/"):
                 yield ("commands", n), f"'{path}' is not an absolute path"
+
+
+class Checks(Value, frozen=True):
+    """Shared checks, for `use: FILE#NAME`."""
+
+    kind: Literal["checks/v1"]
+    checks: Annotated[dict[Name, Check], Meta(min_length=1, max_length=200)]
 
 
 class Notification(Value, frozen=True):
