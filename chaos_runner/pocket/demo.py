@@ -34,7 +34,7 @@ class DemoState(msgspec.Struct, frozen=True):
 
 def up(state_dir: Path, real_proxy: str | None = None) -> dict[str, Any]:
     """Both worlds, running, and `demo.json` names them. Worlds that run already are left alone."""
-    state_dir.mkdir(parents=True, exist_ok=True)
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _turn(state_dir):
         living = _living(state_dir)
         if living is not None and living.worlds.keys() == WORLDS.keys():

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from chaos_runner.pocket import http11
 
 IDLE_MAX_S = 30.0
-REQUESTS_PER_CONNECTION = 200  # connections turn over, so faults that choose among connections meet new ones
+REQUESTS_PER_CONNECTION = 25  # connections turn over, so that a fault that strikes a share of them meets new ones
 
 
 class PoolFull(OSError):

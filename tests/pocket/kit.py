@@ -32,7 +32,7 @@ async def listening(handle: Step) -> AsyncIterator[str]:
 
 
 class Provider:
-    """Payments with moods: `well`, `broken` (503), `silent` (never answers), `mute` (charges, never answers), or odd."""
+    """Payments with moods: `well`, `broken` (503), `silent`, `mute` (charges, but does not say so), or an odd one."""
 
     def __init__(self) -> None:
         self.mood = "well"

@@ -68,17 +68,17 @@ def test_a_bad_trial_opens_it_for_the_whole_time_again() -> None:
     assert breaker.state(2.5) == "half-open"
 
 
-def test_outcomes_from_before_it_opened_do_not_decide_the_trial() -> None:
+def test_outcomes_from_before_it_opened_are_history() -> None:
     breaker = careful()
-    late = breaker.admit(0.0)
-    assert late is not None
+    late = [breaker.admit(0.0) for _ in range(5)]
     for _ in range(5):
         call(breaker, 0.0, ok=False)
-    trial = breaker.admit(1.0)
-    breaker.record(late, ok=True, now=1.1)
+    call(breaker, 1.0, ok=True)
+    for ticket in late:
+        assert ticket is not None
+        breaker.record(ticket, ok=False, now=1.1)
 
-    assert trial is not None
-    assert breaker.admit(1.1) is None, "the trial is still out"
+    assert breaker.state(1.1) == "closed"
 
 
 def test_mostly_good_calls_keep_it_closed() -> None:
