@@ -63,7 +63,7 @@ class Database:
                 return self._commit(work)
             except sqlite3.Error as error:
                 trouble = self._trouble(error)
-                if not (reserve and error.sqlite_errorcode in _CURABLE and disk.drop_ballast(self._folder)):
+                if not (reserve and code(error) in _CURABLE and self._made_room()):
                     raise trouble from error
             try:
                 return self._commit(work)
@@ -91,6 +91,12 @@ class Database:
                 with contextlib.suppress(sqlite3.Error):
                     self._con.execute("ROLLBACK")
         return answer
+
+    def _made_room(self) -> bool:
+        try:
+            return disk.drop_ballast(self._folder)
+        except OSError:  # what there is to say is that the write failed, and that is being said
+            return False
 
     def _trouble(self, error: sqlite3.Error) -> StoreError:
         trouble = sentence(self.path, error)

@@ -19,9 +19,10 @@ def run(con: sqlite3.Connection, run_id: str) -> RunRow | None:
 
 def unfinished_runs(con: sqlite3.Connection, environment: str | None) -> list[RunRow]:
     """Not ended, or ended with something left behind; oldest first."""
+    left_behind = f"id IN (SELECT run FROM fault WHERE {OPEN})"  # noqa: S608 -- OPEN is a constant of ours
     rows = con.execute(
         codec.SELECT_RUN + " WHERE (:environment IS NULL OR environment = :environment) "
-        f"AND (state <> 'ENDED' OR id IN (SELECT run FROM fault WHERE {OPEN})) ORDER BY place",
+        f"AND (state <> 'ENDED' OR {left_behind}) ORDER BY place",
         {"environment": environment},
     )
     return [codec.to_run(row) for row in rows.fetchall()]

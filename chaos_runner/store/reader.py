@@ -45,23 +45,30 @@ class Reader:
     def read(self, work: Work[T]) -> T:
         """Runs `work` on one snapshot of the newest state."""
         with turn(self._turn):
-            for _ in range(TRIES):
-                stamp = self._now()
-                try:
-                    answer = snapshot(self._fresh(stamp), work)
-                except sqlite3.Error as error:
-                    if stamp == self._now():
-                        raise sentence(self.path, error) from error
-                    continue
-                if stamp[0] or stamp == self._now():
-                    return answer
-        msg = f"the ledger {self.path} kept changing while it was read: try again"
-        raise StoreError(msg)
+            try:
+                return self._read(work)
+            except OSError as why:
+                msg = f"the ledger {self.path} cannot be read: {why.strerror or why}"
+                raise StoreError(msg) from why
 
     def close(self) -> None:
         """Gives the files free."""
         if self._con is not None:
             self._con.close()
+
+    def _read(self, work: Work[T]) -> T:
+        for _ in range(TRIES):
+            stamp = self._now()
+            try:
+                answer = snapshot(self._fresh(stamp), work)
+            except sqlite3.Error as error:
+                if stamp == self._now():
+                    raise sentence(self.path, error) from error
+                continue
+            if stamp[0] or stamp == self._now():
+                return answer
+        msg = f"the ledger {self.path} kept changing while it was read: try again"
+        raise StoreError(msg)
 
     def _fresh(self, stamp: Stamp) -> sqlite3.Connection:
         logged = stamp[0]
