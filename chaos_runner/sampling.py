@@ -102,7 +102,7 @@ class Sampling:
     async def running(self) -> AsyncIterator[int]:
         """Samples until left; the value is the first tick that is sampled."""
         first = math.ceil(self._clock.now() + (STREAM_LEAD_S if self._streaming() else 0.0))
-        async with contextlib.AsyncExitStack() as stack, nursery() as group:
+        async with nursery() as group, contextlib.AsyncExitStack() as stack:
             for name in self._streaming():
                 await self._open(name, first, stack)
             for name in self._checks.keys() - set(self._streaming()):
