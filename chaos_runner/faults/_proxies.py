@@ -228,10 +228,16 @@ async def counted(env: Env, name: str) -> toxics.ProxyCounters | None:
         return None
 
 
+async def leasable(env: Env) -> bool:
+    """Whether the server knows leases."""
+    client = await server(env)
+    return (await client.capabilities()).has("leases")
+
+
 async def lease(env: Env, undo: Undo, ttl_s: float, restore: dict[str, bool] | None = None) -> bool:
     """Makes or renews the run's lease; False where the server knows no leases."""
     client = await server(env)
-    if not (await client.capabilities()).has("leases"):
+    if not await leasable(env):
         return False
     await client.lease(undo.run, ttl_s, restore)
     return True
@@ -240,5 +246,5 @@ async def lease(env: Env, undo: Undo, ttl_s: float, restore: dict[str, bool] | N
 async def release(env: Env, undo: Undo) -> None:
     """Ends the run's lease; safe to repeat, and where there are no leases."""
     client = await server(env)
-    if (await client.capabilities()).has("leases"):
+    if await leasable(env):
         await client.release(undo.run)

@@ -124,6 +124,10 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             return None
         return (server if host in WILDCARDS else host), int(port)
 
+    async def leasable(self, env: Env) -> bool:
+        """Whether this is the embedded proxy, which knows leases."""
+        return await _proxies.leasable(env)
+
     async def lease(self, env: Env, undo: Undo, ttl_s: float) -> bool:
         """Makes or renews the run's lease at the embedded proxy, with the value to go back to."""
         return await _proxies.lease(env, undo, ttl_s, {_proxies.name_of(undo): bool(undo.before["enabled"])})

@@ -222,6 +222,10 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         """Gives the name free."""
         await _proxies.remove(env, undo)
 
+    async def leasable(self, env: Env) -> bool:
+        """Whether this is the embedded proxy, which knows leases."""
+        return await _proxies.leasable(env)
+
     async def lease(self, env: Env, undo: Undo, ttl_s: float) -> bool:
         """Makes or renews the run's lease at the embedded proxy."""
         return await _proxies.lease(env, undo, ttl_s)
