@@ -216,6 +216,7 @@ def test_the_error_budget_stops_when_it_is_spent_and_not_a_tick_before() -> None
             break
 
     assert tick == 103  # 51.84 s at half bad a second
+    assert stops is not None
     assert stops.clause == "error_budget"
     assert stops.why == (
         "shoppers: 52s of bad service since the first injection, the limit is 51.8s"
