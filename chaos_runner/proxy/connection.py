@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from chaos_runner.proxy import toxics
@@ -22,7 +23,8 @@ class Connection:
 
     def __init__(self, proxy: Proxy, number: int) -> None:
         self.loop = asyncio.get_running_loop()
-        self.clock = self.loop.time
+        # uvloop's own clock stands still within a turn and counts whole milliseconds: delays would come out short.
+        self.clock = time.monotonic
         self.proxy = proxy
         self.number = number
         self.up = Link(self, True, proxy.flows[True])

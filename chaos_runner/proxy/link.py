@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -235,7 +236,10 @@ class Link:
             self.timer, self.timer_at = None, inf
         if due < inf:
             self.timer_at = min(due, now + TIMER_S_MAX)
-            self.timer = self.connection.loop.call_at(self.timer_at, self.wake)
+            # Whole milliseconds, because uvloop rounds to the nearest and would wake too early; a microsecond's grace
+            # keeps 5.0000001 from becoming 6.
+            wait_ms = math.ceil((self.timer_at - now) * 1000 - 0.001)
+            self.timer = self.connection.loop.call_later(max(wait_ms, 0) / 1000, self.wake)
 
     def wake(self) -> None:
         self.timer, self.timer_at = None, inf
