@@ -15,11 +15,12 @@ from chaos_runner.proxy.toxics import Toxic
 if TYPE_CHECKING:
     from chaos_runner.proxy.proxy import Proxy
 
-STALL_LIMIT_S = 60.0
-
 
 class Connection:
     """A client, its upstream, and what the toxics did to them."""
+
+    # How long the last bytes of a closed connection wait for a peer that reads none of them.
+    stall_limit_s = 60.0
 
     def __init__(self, proxy: Proxy, number: int) -> None:
         self.loop = asyncio.get_running_loop()
@@ -74,7 +75,7 @@ class Connection:
             if side.connected:
                 side.transport.close()
         if self.linger is None and (self.client.connected or self.server.connected):
-            self.linger = self.loop.call_later(STALL_LIMIT_S, self.look_for_progress, self.unsent())
+            self.linger = self.loop.call_later(self.stall_limit_s, self.look_for_progress, self.unsent())
 
     def unsent(self) -> int:
         sides = (self.client, self.server)
@@ -82,7 +83,7 @@ class Connection:
 
     def look_for_progress(self, before: int) -> None:
         if (now := self.unsent()) < before:
-            self.linger = self.loop.call_later(STALL_LIMIT_S, self.look_for_progress, now)
+            self.linger = self.loop.call_later(self.stall_limit_s, self.look_for_progress, now)
         else:
             self.abort()
 

@@ -14,13 +14,14 @@ from chaos_runner.proxy.errors import AddressError
 from chaos_runner.proxy.link import Link, Side
 from chaos_runner.proxy.toxics import Toxic
 
-DIAL_LIMIT_S = 10.0
 CONNECTIONS_MAX = 20_000
 TOXICS_MAX = 1000
 
 
 class Proxy:
     """One listener in front of one upstream."""
+
+    dial_limit_s = 10.0
 
     def __init__(self, name: str, listen: str, upstream: str, seed: int) -> None:
         self.name = name
@@ -77,7 +78,7 @@ class Proxy:
         """Connects to the upstream or closes the client."""
         try:
             host, port = addresses.split(self.upstream)
-            async with asyncio.timeout(DIAL_LIMIT_S):
+            async with asyncio.timeout(self.dial_limit_s):
                 await connection.loop.create_connection(lambda: connection.server, host or "localhost", port)
         except (OSError, UnicodeError, AddressError):
             connection.dial = None

@@ -9,8 +9,6 @@ from typing import NamedTuple, cast
 
 HEAD_BYTES_MAX = 64 << 10
 BODY_BYTES_MAX = 1 << 20
-READ_LIMIT_S = 15.0
-IDLE_LIMIT_S = 60.0
 CONNECTIONS_MAX = 256
 ONCE = ("authorization", "content-length", "host", "transfer-encoding")
 TEXT = "text/plain; charset=utf-8"
@@ -106,6 +104,9 @@ def take_chunks(raw: bytes) -> tuple[bytes, int] | None:
 class Server:
     """Answers HTTP on one listening socket with one handler."""
 
+    read_limit_s = 15.0
+    idle_limit_s = 60.0
+
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
         self.open: set[Exchange] = set()
@@ -137,7 +138,7 @@ class Exchange(asyncio.Protocol):
         if len(self.server.open) > CONNECTIONS_MAX:
             self.end(Response(503, b"too many connections\n", TEXT))
         else:
-            self.limit(IDLE_LIMIT_S)
+            self.limit(self.server.idle_limit_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.open.discard(self)
@@ -146,7 +147,7 @@ class Exchange(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if not self.buffer and self.task is None:
-            self.limit(READ_LIMIT_S)
+            self.limit(self.server.read_limit_s)
         self.buffer += data
         if len(self.buffer) > HEAD_BYTES_MAX + 2 * BODY_BYTES_MAX:
             self.transport.abort()
@@ -220,13 +221,13 @@ class Exchange(asyncio.Protocol):
             self.end(response)
             return
         self.transport.write(encode(response, keep=True))
-        self.limit(READ_LIMIT_S if self.buffer else IDLE_LIMIT_S)
+        self.limit(self.server.read_limit_s if self.buffer else self.server.idle_limit_s)
         self.advance()
 
     def end(self, response: Response) -> None:
         self.transport.write(encode(response, keep=False))
         self.transport.close()
-        self.limit(READ_LIMIT_S)
+        self.limit(self.server.read_limit_s)
 
 
 def encode(response: Response, *, keep: bool) -> bytes:
