@@ -114,6 +114,8 @@ def connect(path: Path, mode: str, extra: str = "") -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+    # A damaged text must come back as a damaged row, not make all rows unreadable.
+    con.text_factory = _lenient
     con.execute("PRAGMA trusted_schema = OFF")
     con.execute("PRAGMA foreign_keys = ON")
     return con
@@ -186,6 +188,10 @@ def sentence(path: Path, error: sqlite3.Error) -> StoreError:
 def code(error: sqlite3.Error) -> int:
     """SQLite's own code; errors of the Python module, such as a closed connection, have none."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+
+
+def _lenient(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def _check_known(con: sqlite3.Connection) -> None:

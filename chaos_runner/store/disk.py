@@ -43,7 +43,6 @@ def make_private(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-        folder.chmod(0o700)
     check_private(folder)
 
 

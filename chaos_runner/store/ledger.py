@@ -25,9 +25,10 @@ def begin_run(con: sqlite3.Connection, row: RunRow, runs_at_once: int, record: S
     )
     under_way = [run for (run,) in held]
     if len(under_way) >= runs_at_once:
+        names = ", ".join(under_way[:3])
         msg = (
-            f"environment '{row.environment}' allows {runs_at_once} run at a time, and {', '.join(under_way)} is under "
-            "way: wait for it, or run `chaos-runner recover` if its process is gone"
+            f"environment '{row.environment}' allows {runs_at_once} runs at a time; under way: {names}: "
+            "wait, or run `chaos-runner recover` if its process is gone"
         )
         raise Busy(msg, run=under_way[0] if under_way else "")
     con.execute(codec.INSERT_RUN, codec.from_run(row))

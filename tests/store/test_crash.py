@@ -63,7 +63,8 @@ def test_a_kill_between_commits_tears_nothing(state: Path, commits: int) -> None
     for _ in range(commits):
         assert runner.stdout.readline()
     runner.kill()
-    said = commits + len(runner.communicate(timeout=10)[0].splitlines())
+    said = commits + len(runner.stdout.read().splitlines())
+    runner.communicate(timeout=10)
 
     with open_store(state) as store:
         rows = store.open_faults()

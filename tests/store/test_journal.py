@@ -72,6 +72,7 @@ def test_damaged_records_do_not_keep_anybody_from_undoing(store: SqliteStore, st
         "undo = replace(undo, 'true', 'false')",
         "undo = 'no json'",
         "undo = x'ff'",
+        "undo = CAST(x'7bff7d' AS TEXT)",
         "target = 'proxy/other'",
         "uid = ''",
         "aspect = 'enabled'",
@@ -140,7 +141,11 @@ def test_samples_come_back_as_they_were_and_in_order(store: SqliteStore) -> None
 def test_a_damaged_sample_is_an_error_that_names_it(store: SqliteStore, state: Path) -> None:
     begin(store)
     store.add_samples("r1", [sample("a", 0), sample("a", 1)])
-    tamper(state, "UPDATE sample SET payload = substr(payload, 1, 20) || x'00' || substr(payload, 22) WHERE place = 2")
+    con = sqlite3.connect(state / "ledger.sqlite")
+    (payload,) = con.execute("SELECT payload FROM sample WHERE place = 2").fetchone()
+    con.close()
+    assert payload.endswith(b"scheduled\xcd\x03\xe8")  # 1000
+    tamper(state, "UPDATE sample SET payload = ? WHERE place = 2", payload[:-1] + b"\xe9")
 
     with pytest.raises(StoreError, match="sample 2 of run r1"):
         store.samples("r1")

@@ -30,28 +30,28 @@ def test_a_committed_intent_can_be_read_back_whole(store: SqliteStore) -> None:
     assert [type(entry.record).__name__ for entry in store.records("r1")] == ["RunStarted", "IntentCommitted"]
 
 
-@pytest.mark.parametrize("state", sorted(OPEN_STATES))
-def test_an_open_fault_holds_its_aspect(store: SqliteStore, state: FaultState) -> None:
+@pytest.mark.parametrize("now", sorted(OPEN_STATES))
+def test_an_open_fault_holds_its_aspect(store: SqliteStore, now: FaultState) -> None:
     begin(store)
     begin(store, "r2")
     commit(store)
-    store.set_fault_state("f1", 1, state)
+    store.set_fault_state("f1", 1, now)
 
-    with pytest.raises(Busy, match=rf"fault f1 of run r1, which is {state}") as refused:
+    with pytest.raises(Busy, match=rf"fault f1 of run r1, which is {now}") as refused:
         commit(store, fault("f2", run="r2"))
     assert (refused.value.run, refused.value.fault) == ("r1", "f1")
     assert len(store.records("r2")) == 1, "the record of a refused intent is not kept"
 
 
-@pytest.mark.parametrize("state", ["CLOSED", "SPENT"])
-def test_a_closed_fault_gives_its_aspect_free_and_stays_closed(store: SqliteStore, state: FaultState) -> None:
+@pytest.mark.parametrize("over", ["CLOSED", "SPENT"])
+def test_a_closed_fault_gives_its_aspect_free_and_stays_closed(store: SqliteStore, over: FaultState) -> None:
     begin(store)
     commit(store)
-    store.set_fault_state("f1", 1, state, "done")
-    store.set_fault_state("f1", 1, state)
+    store.set_fault_state("f1", 1, over, "done")
+    store.set_fault_state("f1", 1, over)
     commit(store, fault("f2"))
 
-    with pytest.raises(StoreError, match=f"is {state} and cannot become UNDOING"):
+    with pytest.raises(StoreError, match=f"is {over} and cannot become UNDOING"):
         store.set_fault_state("f1", 1, "UNDOING")
     assert [(row.id, row.open, row.outcome) for row in store.faults("r1")] == [("f1", False, "done"), ("f2", True, "")]
 
@@ -112,7 +112,7 @@ def test_of_two_who_saw_the_same_dead_owner_one_takes_over(store: SqliteStore) -
 def test_runs_at_once_is_a_ceiling(store: SqliteStore) -> None:
     begin(store, "r1", runs_at_once=1)
     begin(store, "r2", environment="other", runs_at_once=1)
-    with pytest.raises(Busy, match="allows 1 run at a time, and r1 is under way") as refused:
+    with pytest.raises(Busy, match="allows 1 runs at a time; under way: r1") as refused:
         begin(store, "r3", runs_at_once=1)
     assert refused.value.run == "r1"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from chaos_runner.store import NoLedger, StoreError, open_store
+from chaos_runner.store.reader import Reader
 from tests.store.kit import begin, child, commit, fault, finished, note
 
 
@@ -73,7 +75,7 @@ def test_a_reader_in_the_middle_of_comings_and_goings_never_sees_half(state: Pat
     code = """
 for n in range(40):
     with open_store(Path(sys.argv[1])) as s:
-        begin(s, f"r{n}")
+        begin(s, f"r{n}", runs_at_once=99)
         commit(s, fault(f"f{n}", run=f"r{n}", target=f"proxy/{n}"))
 """
     open_store(state).close()
@@ -88,6 +90,24 @@ for n in range(40):
         finished(writer)
         assert len(reader.open_faults()) == 40
     assert seen == sorted(seen)
+
+
+def test_what_changed_under_a_read_is_read_again(state: Path) -> None:
+    open_store(state).close()
+    seen = []
+
+    def work(con: sqlite3.Connection) -> int:
+        count = "SELECT count(*) FROM run"
+        seen.append(con.execute(count).fetchone()[0])
+        if len(seen) == 1:
+            with open_store(state) as store:
+                begin(store)
+        return int(con.execute(count).fetchone()[0])
+
+    reader = Reader(state)
+    assert reader.read(work) == 1
+    assert seen == [0, 1]
+    reader.close()
 
 
 def test_a_reader_writes_nothing(state: Path) -> None:
