@@ -97,16 +97,27 @@ async def exchange(
 async def _answer(client: httpx2.AsyncClient, request: httpx2.Request) -> tuple[int, bytes]:
     response = await client.send(request, stream=True)
     try:
-        content = b""
-        async for chunk in response.aiter_raw():
-            content += chunk
-            if len(content) > BODY_BYTES_MAX:
-                msg = f"the body is above {BODY_BYTES_MAX} bytes"
-                raise TooLarge(msg)
-        return response.status_code, content
+        return response.status_code, await _body(response)
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(1):
             await response.aclose()
+
+
+async def _body(response: httpx2.Response) -> bytes:
+    content = b""
+    try:
+        async for chunk in response.aiter_raw():
+            content += chunk
+            if len(content) > BODY_BYTES_MAX:
+                # Closing, rather than leaving the loop: the generators below then end by themselves.
+                await response.aclose()
+    except (httpx2.TransportError, httpx2.StreamError):
+        if len(content) <= BODY_BYTES_MAX:
+            raise
+    if len(content) > BODY_BYTES_MAX:
+        msg = f"the body is above {BODY_BYTES_MAX} bytes"
+        raise TooLarge(msg)
+    return content
 
 
 def _words(why: Exception) -> str:
