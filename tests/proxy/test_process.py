@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +16,26 @@ from chaos_runner.proxy import addresses
 from tests.proxy.toxi import LOOP, Api, can_connect, read, start_embedded, stop, takes, to_end, wait_until
 
 COMMAND = [sys.executable, "-m", "chaos_runner.proxy"]
+Start = Callable[..., Api]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts servers of the test's own, and leaves none behind."""
+    started: list[Api] = []
+
+    def one(*arguments: str, **more: dict[str, str]) -> Api:
+        started.append(start_embedded(tmp_path / "log", *arguments, **more))
+        return started[-1]
+
+    yield one
+    for api in started:
+        stop(api)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_process_with_live_connections(tmp_path: Path, number: signal.Signals) -> None:
-    api = start_embedded(tmp_path / "log")
+def test_a_signal_ends_the_process_with_live_connections(start: Start, number: signal.Signals) -> None:
+    api = start()
     with socket.create_server((LOOP, 0)) as upstream:
         port = int(api.make(upstream=f"{LOOP}:{upstream.getsockname()[1]}")["listen"].rpartition(":")[2])
         with socket.create_connection((LOOP, port), timeout=5) as client, upstream.accept()[0] as server:
@@ -33,8 +48,8 @@ def test_a_signal_ends_the_process_with_live_connections(tmp_path: Path, number:
     assert api.log.read_text() == ""
 
 
-def test_the_end_of_stdin_ends_the_process(tmp_path: Path) -> None:
-    api = start_embedded(tmp_path / "log", "--until-eof")
+def test_the_end_of_stdin_ends_the_process(start: Start) -> None:
+    api = start("--until-eof")
     assert api("GET", "/version").status == 200
     assert api.process.stdin is not None
     api.process.stdin.close()
@@ -43,8 +58,8 @@ def test_the_end_of_stdin_ends_the_process(tmp_path: Path) -> None:
     stop(api)
 
 
-def test_stdin_is_left_alone_without_until_eof(tmp_path: Path) -> None:
-    api = start_embedded(tmp_path / "log")
+def test_stdin_is_left_alone_without_until_eof(start: Start) -> None:
+    api = start()
     assert api.process.stdin is not None
     api.process.stdin.close()
 
@@ -75,8 +90,8 @@ def test_a_taken_port_is_said_and_ends_with_1() -> None:
     assert "address already in use" in refused.stderr
 
 
-def test_with_a_token_every_request_needs_it(tmp_path: Path) -> None:
-    api = start_embedded(tmp_path / "log", env={"CHAOS_RUNNER_PROXY_TOKEN": "s3cret"})
+def test_with_a_token_every_request_needs_it(start: Start) -> None:
+    api = start(env={"CHAOS_RUNNER_PROXY_TOKEN": "s3cret"})
     for path in ("/version", "/proxies", "/nope", "/chaos-runner/v1"):
         assert api("GET", path).status == 401
         assert api("GET", path, Authorization="Bearer s3cre").status == 401
@@ -85,17 +100,17 @@ def test_with_a_token_every_request_needs_it(tmp_path: Path) -> None:
     assert stop(api) == 0
 
 
-def test_config_is_what_populate_takes(tmp_path: Path) -> None:
+def test_config_is_what_populate_takes(tmp_path: Path, start: Start) -> None:
     config = tmp_path / "proxies.json"
     config.write_text(json.dumps([{"name": "a", "upstream": "x:1", "listen": f"{LOOP}:0"}, {"name": "b"}]))
-    api = start_embedded(tmp_path / "log", "-config", str(config))
+    api = start("-config", str(config))
     assert api("GET", "/proxies").json == {}
     assert "missing required field: upstream at proxy 2" in api.log.read_text()
     assert api("GET", "/metrics").status == 404  # M2
     stop(api)
 
     config.write_text(json.dumps([{"name": "a", "upstream": "x:1", "listen": f"{LOOP}:0"}]))
-    api = start_embedded(tmp_path / "log", "-config", str(config))
+    api = start("-config", str(config))
     assert list(api("GET", "/proxies").json) == ["a"]
     assert stop(api) == 0
 
