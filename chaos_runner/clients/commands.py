@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,12 +10,12 @@ from collections.abc import Mapping
 
 import anyio
 import msgspec
-from anyio.abc import ByteReceiveStream, Process
+from anyio.abc import Process
 
 from chaos_runner.api import Doubt, Env, Refused
 
 OUTPUT_BYTES_MAX = 64 * 1024
-LAST_WORDS_S = 0.2
+LAST_WORDS_S = 0.5
 KILL_S = 2.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -35,22 +36,35 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class _Output:
-    """The first bytes of a stream; the rest is read and dropped, so that the program never waits for us."""
+    """The first bytes that a program writes to a pipe; the rest is read and dropped, so that it never waits for us."""
 
     def __init__(self) -> None:
-        self.kept = b""
+        self._read_end, self.write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        self._kept = b""
         self.cut = False
 
-    async def drain(self, stream: ByteReceiveStream | None) -> None:
-        assert stream is not None
-        async for chunk in stream:
-            room = OUTPUT_BYTES_MAX - len(self.kept)
-            self.kept += chunk[:room]
+    async def drain(self) -> None:
+        """Reads until nobody holds the other end any more."""
+        while True:
+            await anyio.wait_readable(self._read_end)
+            chunk = os.read(self._read_end, OUTPUT_BYTES_MAX)
+            if not chunk:
+                return
+            room = OUTPUT_BYTES_MAX - len(self._kept)
+            self._kept += chunk[:room]
             self.cut = self.cut or len(chunk) > room
 
     @property
     def text(self) -> str:
-        return self.kept.decode("utf-8", "replace")
+        return self._kept.decode("utf-8", "replace")
+
+    def give(self) -> None:
+        """The write end is the program's alone from here on."""
+        os.close(self.write_end)
+
+    def close(self) -> None:
+        os.close(self._read_end)
 
 
 def check(env: Env, argv: tuple[str, ...]) -> str:
@@ -68,28 +82,45 @@ async def run(env: Env, argv: tuple[str, ...], limit_s: float, extra: Mapping[st
     if why := check(env, argv):
         raise Refused(why)
     scrubbed = {"PATH": PATH, "LANG": "C.UTF-8", **(extra or {})}
-    try:
-        process = await anyio.open_process(
-            argv, stdin=subprocess.DEVNULL, cwd="/", env=scrubbed, start_new_session=True
-        )
-    except OSError as wrong:
-        raise Refused(f"'{argv[0]}' could not be started: {wrong.strerror}") from None
-    try:
-        with anyio.fail_after(limit_s):
-            return await _wait(process)
-    except TimeoutError:
-        raise Doubt(f"'{argv[0]}' did not end within {limit_s:g} s and was killed") from None
-    finally:
-        await _end(process)
-
-
-async def _wait(process: Process) -> Result:
     out, err = _Output(), _Output()
+    try:
+        process = await _started(argv, scrubbed, out, err)
+        try:
+            with anyio.fail_after(limit_s):
+                return await _wait(process, out, err)
+        except TimeoutError:
+            raise Doubt(f"'{argv[0]}' did not end within {limit_s:g} s and was killed") from None
+        finally:
+            await _end(process)
+    finally:
+        out.close()
+        err.close()
+
+
+async def _started(argv: tuple[str, ...], env: Mapping[str, str], out: _Output, err: _Output) -> Process:
+    try:
+        return await anyio.open_process(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=out.write_end,
+            stderr=err.write_end,
+            cwd="/",
+            env=env,
+            start_new_session=True,
+        )
+    except OSError as why:
+        raise Refused(f"'{argv[0]}' could not be started: {why.strerror}") from None
+    finally:
+        out.give()
+        err.give()
+
+
+async def _wait(process: Process, out: _Output, err: _Output) -> Result:
+    # Own pipes, not the library's: what the program started may live on and hold them open for ever.
     async with anyio.create_task_group() as group:
-        group.start_soon(out.drain, process.stdout)
-        group.start_soon(err.drain, process.stderr)
+        group.start_soon(out.drain)
+        group.start_soon(err.drain)
         code = await process.wait()
-        # What it started may live on and keep the pipes open for ever.
         group.cancel_scope.deadline = anyio.current_time() + LAST_WORDS_S
     return Result(exit=code, stdout=out.text, stderr=err.text, cut=out.cut or err.cut)
 
@@ -98,8 +129,6 @@ async def _end(process: Process) -> None:
     """Nothing of a program that did not end by itself stays behind."""
     with anyio.CancelScope(shield=True), anyio.move_on_after(KILL_S):
         if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                await stream.aclose()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        await process.aclose()

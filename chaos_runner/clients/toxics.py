@@ -106,6 +106,7 @@ class ProxyCounters(msgspec.Struct, frozen=True):
     open: int = 0
     bytes: Ways = Ways()
     payload_streams: Ways = Ways()
+    reads: Ways | None = None
     toxics: dict[str, ToxicCounters] = {}
 
 

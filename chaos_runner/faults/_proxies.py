@@ -13,6 +13,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
+import anyio
 import msgspec
 from msgspec import Meta
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 MARK = re.compile(r"cx\.[a-z0-9-]{1,63}\.\d+\.\d+")
 PREFIX = "cx."
 UNDO_S = 2.0
+TRAFFIC_S = 1.0
 FENCE_STREAM = "upstream"  # clients that do not read stall the downstream chain; touching it could deadlock the server
 
 
@@ -226,6 +228,19 @@ async def counted(env: Env, name: str) -> toxics.ProxyCounters | None:
         return (await client.counters()).proxies.get(name, toxics.ProxyCounters())
     except (Refused, Doubt):
         return None
+
+
+async def traffic(env: Env, name: str) -> dict[str, float]:
+    """How often clients spoke through the proxy, measured over a second; nothing where there are no counters."""
+    first = await counted(env, name)
+    if first is None or first.reads is None:
+        return {}
+    began = anyio.current_time()
+    await anyio.sleep(TRAFFIC_S)
+    then = await counted(env, name)
+    if then is None or then.reads is None:
+        return {}
+    return {"exchanges_per_s": round((then.reads.upstream - first.reads.upstream) / (anyio.current_time() - began), 1)}
 
 
 async def leasable(env: Env) -> bool:

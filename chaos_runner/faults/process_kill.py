@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from typing import Annotated, ClassVar
 
+import anyio
 import msgspec
 from msgspec import Meta
 
@@ -13,6 +15,8 @@ from chaos_runner.clients import processes
 from chaos_runner.expect import Duration
 from chaos_runner.faults import _processes
 from chaos_runner.records import Target
+
+SETTLE_S = 1.0
 
 
 class ProcessKill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -42,11 +46,13 @@ class ProcessKill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return _processes.undo(self, target, mark, _processes.current(env, target))
 
     async def inject(self, env: Env, undo: Undo) -> None:
-        """Kills it."""
+        """Kills it, and waits until the kernel has."""
+        identity = _processes.identity(undo)
         try:
-            processes.send(_processes.identity(undo), signal.SIGKILL)
+            processes.send(identity, signal.SIGKILL)
         except processes.Gone as why:
             raise Refused(str(why)) from None
+        await _dead(identity)
 
     async def observe(self, env: Env, undo: Undo) -> Observation:
         """Present once it is dead: that is the harm."""
@@ -77,3 +83,9 @@ class ProcessKill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             return ""
         old = _processes.identity(undo)
         return f"pid {status.identity.pid}" if status.alive and status.identity != old else ""
+
+
+async def _dead(identity: processes.Identity) -> None:
+    with anyio.move_on_after(SETTLE_S), contextlib.suppress(processes.Gone):
+        while processes.same(identity).alive:
+            await anyio.sleep(0.01)

@@ -99,7 +99,9 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     async def before(self, env: Env, undo: Undo) -> dict[str, float]:
         """How many connections the embedded proxy has seen; nothing on the real server."""
         counters = await _proxies.counted(env, _proxies.name_of(undo))
-        return {} if counters is None else {"connections": float(counters.connections)}
+        if counters is None:
+            return {}
+        return {"connections": float(counters.connections), **await _proxies.traffic(env, _proxies.name_of(undo))}
 
     async def effect(self, env: Env, undo: Undo, before: dict[str, float]) -> Proof | None:
         """A connection attempt that is refused; where there are counters, also that somebody used the proxy before."""

@@ -180,11 +180,12 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         await _proxies.remove(env, undo)
 
     async def before(self, env: Env, undo: Undo) -> dict[str, float]:
-        """The embedded proxy's counters for this toxic's name; nothing on the real server."""
+        """The embedded proxy's counters: this toxic's name, and the traffic; nothing on the real server."""
         counters = await _proxies.counted(env, _proxies.name_of(undo))
         if counters is None:
             return {}
-        return {"affected": float(counters.toxics.get(undo.mark, toxics.ToxicCounters()).affected)}
+        affected = float(counters.toxics.get(undo.mark, toxics.ToxicCounters()).affected)
+        return {"affected": affected, **await _proxies.traffic(env, _proxies.name_of(undo))}
 
     async def effect(self, env: Env, undo: Undo, before: dict[str, float]) -> Proof | None:
         """Streams that carried payload and were hit since."""
