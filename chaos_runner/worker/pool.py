@@ -175,6 +175,13 @@ class Pool:
         while self._idle and now_ns - self._idle[0].idle_since_ns > IDLE_NS_MAX:
             self._idle.popleft().close()
 
+    def close(self) -> None:
+        """Closes every connection; nothing is sent any more."""
+        self._waiting.clear()
+        for connection in tuple(self._all):
+            connection.asked = None
+            connection.close()
+
     def free(self, connection: Connection) -> None:
         """The connection has answered and may be used again."""
         asked = self._next_waiting()

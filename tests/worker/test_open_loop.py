@@ -10,6 +10,9 @@ import pytest
 
 from chaos_runner.wire import LoadClause, LoadPlan, Success, Tick
 from chaos_runner.worker.open_loop import OpenLoop
+from chaos_runner.worker.pool import Pool
+from chaos_runner.worker.request import request_bytes
+from chaos_runner.worker.tally import Schedule, Tally
 from tests.worker.servers import OK, Misbehaving, answering, reset
 
 CLAUSES = (LoadClause("success"), LoadClause("slower", 0.15))
@@ -32,6 +35,8 @@ async def measured(wanted: LoadPlan, for_s: float = 0.25) -> list[Tick]:
         if time.monotonic() > end:
             load.stop()
         assert time.monotonic() < limit
+    load.close()
+    await asyncio.sleep(0.01)
     return told
 
 
@@ -153,6 +158,33 @@ def test_a_request_beyond_the_connections_waits_and_its_wait_counts():
     assert total(ticks, 1)[1] > total(ticks, 1)[0]
 
 
+def test_a_request_decided_while_it_waited_is_never_sent():
+    async def run() -> list[int]:
+        async with Misbehaving(answering(0.02, OK)) as server:
+            wanted = plan(server.port, connections_max=1)
+            replied: list[int] = []
+            pool = Pool(
+                wanted,
+                request_bytes(wanted),
+                False,
+                on_replied=lambda asked, _: replied.append(asked.due_ns),
+                on_failed=lambda *_: None,
+                clock_ns=time.monotonic_ns,
+            )
+            tally = Tally(wanted, Schedule(wanted, 0))
+            tally.begin(0)
+            asked = [tally.ask() for _ in range(3)]
+            for one in asked:
+                pool.send(one)
+            tally.unknown(asked[1])
+            await asyncio.sleep(0.3)
+            pool.close()
+            await asyncio.sleep(0.01)
+            return [[one.due_ns for one in asked].index(due_ns) for due_ns in replied]
+
+    assert asyncio.run(run()) == [0, 2]
+
+
 def test_a_latency_clause_comes_before_the_timeout():
     async def first_bad() -> tuple[float, Tick]:
         async with Misbehaving(answering(then="hang")) as server:
@@ -162,7 +194,8 @@ def test_a_latency_clause_comes_before_the_timeout():
             while not told and time.monotonic() < began + 3:
                 load.beat()
                 await asyncio.sleep(0.01)
-            load.stop()
+            load.close()
+            await asyncio.sleep(0.01)
             return time.monotonic() - began, told[0]
 
     after_s, tick = asyncio.run(first_bad())
@@ -232,6 +265,18 @@ def test_what_a_stall_of_the_worker_touches_is_unknown_and_never_bad(behaviour):
         assert total(ticks, clause)[2] >= 14  # 50/s for 0.3 s
     assert max(t.stall_s for t in ticks) >= 0.25
     assert connections <= 12  # a burst after the stall would need 15 at once
+
+
+def test_a_reply_that_waited_for_the_stalled_worker_is_unknown_and_not_slow(port):
+    async def run() -> list[Tick]:
+        asyncio.get_running_loop().call_later(0.3025, time.sleep, 0.4)  # between two sends
+        return await measured(plan(port, rate=200, timeout_s=2), for_s=0.9)
+
+    ticks = asyncio.run(run())  # the service answers on time: it is the worker that reads late
+
+    assert_accounted(ticks)
+    assert (total(ticks, 0)[1], total(ticks, 1)[1]) == (0, 0)
+    assert total(ticks, 1)[2] >= 75
 
 
 def test_a_start_that_comes_late_is_a_stall():

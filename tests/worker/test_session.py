@@ -115,15 +115,6 @@ def alive(pid: int) -> bool:
     return True
 
 
-@pytest.fixture
-def port():
-    """A fixed 10 ms service in its own process."""
-    argv = [sys.executable, "tests/worker/servers.py", "0.01"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-        yield int(server.stdout.readline())
-        server.kill()
-
-
 @BOTH
 def test_a_load_is_measured_and_nothing_is_left(backend, port):
     async def run() -> tuple[list[wire.Tick], int]:
