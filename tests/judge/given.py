@@ -74,4 +74,4 @@ def sample(tick: int, good: int = 0, bad: int = 0, unknown: int = 0, n: int = 0,
 
 def row(counts: Iterable[tuple[int, ...]], start: int = 0, step: int = 1, n: int = 0) -> list[Sample]:
     """Samples of one clause: (good, bad) or (good, bad, unknown), a tick each."""
-    return [sample(start + step * k, *count, n=n) for k, count in enumerate(counts)]
+    return [Sample("shoppers", start + step * k, (ClauseCount(n, *(*count, 0)[:3]),)) for k, count in enumerate(counts)]

@@ -139,6 +139,12 @@ def test_a_rarely_read_gauge_counts_the_time_between_two_bad_readings(every: int
     assert tripped.tick == stops_at
 
 
+def test_one_bad_reading_after_a_good_one_has_not_lasted_yet() -> None:
+    rule = given.one("ready >= 2", interval=10.0, violated_for=5.0)
+
+    assert stopped_at([rule], given.row([(1, 0), (0, 1), (1, 0)], step=10), 30) is None
+
+
 @pytest.mark.parametrize(("interval", "lag", "limit"), [(1.0, 0.0, 10), (1.0, 2.0, 12), (5.0, 0.0, 15)])
 def test_no_valid_sample_for_too_long_is_blind(interval: float, lag: float, limit: int) -> None:
     made = given.experiment({"shoppers": given.load("success >= 99%", interval=interval)})
@@ -192,6 +198,16 @@ def test_the_reason_stays_once_it_is_there() -> None:
 
     assert first is not None
     assert watch.tripped(52) == first
+
+
+def test_blindness_is_not_taken_back_by_a_late_sample() -> None:
+    watch = AbortWatch([given.one()], 0)
+    first = watch.tripped(10)
+
+    watch.observe(given.row([ALL_GOOD] * 10))
+
+    assert first is not None
+    assert watch.tripped(11) == first
 
 
 def test_while_a_fault_is_open_the_check_is_judged_by_during() -> None:

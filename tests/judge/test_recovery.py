@@ -49,10 +49,19 @@ def test_what_is_allowed_is_well() -> None:
 
 @pytest.mark.parametrize(
     ("readings", "at"),
-    [("ggggg", 4), ("bbggggg", 6), ("ggggbggggg", 9), ("gggg?ggggg", 9), ("gggg", None), ("?????", None), ("", None)],
+    [
+        ("ggggg", 4),
+        ("bbggggg", 6),
+        ("ggggbggggg", 9),
+        ("gggg?ggggg", 9),
+        ("gggghggggg", 9),
+        ("gggg", None),
+        ("?????", None),
+        ("", None),
+    ],
 )
 def test_a_gauge_is_well_after_five_ok_readings_in_a_row(readings: str, at: int | None) -> None:
-    words = {"g": (1, 0, 0), "b": (0, 1, 0), "?": (0, 0, 1)}
+    words = {"g": (1, 0, 0), "b": (0, 1, 0), "?": (0, 0, 1), "h": (1, 0, 1)}
     watch = RecoveryWatch([given.one("ready >= 2")], 0)
 
     watch.observe(given.row(words[r] for r in readings))
