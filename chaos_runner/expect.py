@@ -164,3 +164,15 @@ def _text(value: object) -> str:
         msg = f"{_shown(value)} is not text"
         raise TypeError(msg)
     return value
+
+
+def written(unit: str, value: float) -> str:
+    """A value in base units as an author would write it: 0.4 s -> 400ms."""
+    if unit == "percent":
+        return f"{value * 100:g}%"
+    factors = {"duration": ("h", "m", "s", "ms", "us"), "rate": ("s",)}.get(unit, ("MB", "KB", "B"))
+    table = _FACTORS[unit]
+    best = next((name for name in factors if value >= table[name] and (value / table[name]) % 1 < 1e-9), factors[-1])
+    name = best if value else ("s" if unit in {"duration", "rate"} else "B")
+    slash = {"rate": "/", "bandwidth": ""}.get(unit, "")
+    return f"{value / table[name]:g}{slash}{name}{'/s' if unit == 'bandwidth' else ''}"

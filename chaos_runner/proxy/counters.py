@@ -8,13 +8,14 @@ TOXICS_REMEMBERED_MAX = 1000
 class FlowCount:
     """Payload of one direction of one proxy, since the proxy was made.
 
+    `reads` counts the pieces it came in: one or more for each request or answer, never a connection that is silent.
     `diverted` bytes went into toxics and `emitted` came out of them, so that the path without toxics adds once.
     """
 
-    __slots__ = ("diverted", "emitted", "read", "streams")
+    __slots__ = ("diverted", "emitted", "read", "reads", "streams")
 
     def __init__(self) -> None:
-        self.read = self.diverted = self.emitted = self.streams = 0
+        self.read = self.reads = self.diverted = self.emitted = self.streams = 0
 
     @property
     def sent(self) -> int:

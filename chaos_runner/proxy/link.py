@@ -50,6 +50,7 @@ class Side(asyncio.Protocol):
         link = self.out
         if link.direct is not None:
             link.count.read += len(data)
+            link.count.reads += 1
             link.direct(data)
         else:
             link.take(data)
@@ -138,6 +139,7 @@ class Link:
 
     def count_payload(self, data: bytes) -> None:
         self.count.read += len(data)
+        self.count.reads += 1
         self.count.diverted += len(data)
         if self.connection.first_payload(self):
             self.count.streams += 1

@@ -159,6 +159,7 @@ class Proxy:
             "connections": self.accepted,
             "open": len(self.connections),
             "bytes": {"upstream": up.read, "downstream": down.read},
+            "reads": {"upstream": up.reads, "downstream": down.reads},
             "payload_streams": {"upstream": up.streams, "downstream": down.streams},
             "toxics": self.counts.body(),
         }

@@ -165,7 +165,7 @@ def test_counters_start_at_nothing(own: Rig) -> None:
     nothing = {"upstream": 0, "downstream": 0}
 
     assert counters(own.api) == {
-        "connections": 0, "open": 0, "bytes": nothing, "payload_streams": nothing, "toxics": {},
+        "connections": 0, "open": 0, "bytes": nothing, "reads": nothing, "payload_streams": nothing, "toxics": {},
     }  # fmt: skip
 
 
