@@ -60,3 +60,35 @@ def colourful(stream: Any) -> bool:
     if os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM") == "dumb":
         return False
     return bool(stream.isatty())
+
+
+def written(path: Path, content: bytes) -> None:
+    """Writes a file that a person named, with its folders. Raises Usage."""
+    from chaos_runner.cli.trouble import Usage
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as why:
+        msg = f"{path} cannot be written: {(why.strerror or str(why)).lower()}"
+        raise Usage(msg) from None
+
+
+def table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Aligned lines; the first row is the head. What came from outside is made harmless."""
+    from chaos_runner.render import text
+
+    clean = [[text.one_line(cell, 120) for cell in row] for row in rows]
+    widths = [max(len(row[n]) for row in clean) for n in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in clean]
+
+
+def actor() -> str:
+    """Who types this: user@host. Light, so that `halt` is quick."""
+    import getpass
+
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return f"{user}@{os.uname().nodename}"

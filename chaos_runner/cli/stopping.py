@@ -1,0 +1,170 @@
+"""Waits until the runs that a lever concerns have no fault open, and helps those along that do not stop.
+
+After TERM_S the owner gets SIGTERM, after KILL_S SIGKILL: then its guardian undoes. A run that only goes on measuring
+its recovery is left alone. Writes nothing; every wait ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from chaos_runner import store
+from chaos_runner.records import Entry, FaultClosed, FaultReverted, FaultSpent, RunStarted
+from chaos_runner.store import FaultRow, NoLedger, Owner, RunRow, Store, StoreError
+
+TERM_S = 5.0
+KILL_S = 10.0
+LIMIT_S = 35.0  # after SIGKILL: the guardian notices at once and has time for a few tries
+QUIET_S = 3.0  # how long a run without a fault may take to end before we believe that it will by itself
+BLIND_S = 4.0
+LOOK_S = 0.1
+
+Wanted = Callable[[RunRow, str], bool]  # a run and the service it is about
+
+
+class Halted(msgspec.Struct):
+    """One run that was concerned. `gone_s`: from the pull to its last fault being gone; None: none was open."""
+
+    run: str
+    environment: str
+    experiment: str
+    faults: int = 0
+    gone_s: float | None = None
+    state: str = "RUNNING"
+    headline: str = ""
+    left: tuple[str, ...] = ()
+    signals: tuple[str, ...] = ()
+
+
+class Stopping:
+    """One wait. `trouble` says why the ledger could not be followed."""
+
+    def __init__(self, state_dir: Path, wanted: Wanted, tell: Callable[[str], None], *, term_s: float = TERM_S) -> None:
+        self.trouble = ""
+        self.halted: dict[str, Halted] = {}
+        self._state_dir = state_dir
+        self._wanted = wanted
+        self._tell = tell
+        self._term_s = term_s
+        self._kill_s = term_s + KILL_S - TERM_S
+        self._pulled_at = time.time()
+        self._began = time.monotonic()
+        self._services: dict[str, str] = {}
+
+    def wait(self) -> list[Halted]:
+        """Returns when nothing concerned has a fault open, or the time is over."""
+        blind_since = None
+        while self._passed() < LIMIT_S:
+            try:
+                if self._look():
+                    break
+                self.trouble, blind_since = "", None
+            except StoreError as why:
+                self.trouble = str(why)
+                blind_since = self._passed() if blind_since is None else blind_since
+                if self._passed() - blind_since > BLIND_S:
+                    break
+            time.sleep(LOOK_S)
+        return list(self.halted.values())
+
+    def _passed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _look(self) -> bool:
+        """One look at the ledger; True when there is nothing to wait for."""
+        try:
+            with store.open_store(self._state_dir, read_only=True) as ledger:
+                for run in ledger.unfinished_runs():
+                    if run.id not in self.halted and self._wanted(run, self._service(ledger, run.id)):
+                        self.halted[run.id] = Halted(run.id, run.environment, run.experiment)
+                calm = [self._follow(ledger, one) for one in self.halted.values()]
+                return all(calm)
+        except NoLedger:
+            return True
+
+    def _service(self, ledger: Store, run_id: str) -> str:
+        if run_id not in self._services:
+            try:
+                self._services[run_id] = _service_of(ledger.records(run_id))
+            except StoreError:
+                return ""
+        return self._services[run_id]
+
+    def _follow(self, ledger: Store, one: Halted) -> bool:
+        """Whether this run needs no more waiting."""
+        run = ledger.run(one.run)
+        if run is None:
+            return True
+        hot = [row for row in ledger.open_faults(run_id=run.id) if row.state != "WATCHING"]
+        one.state, one.headline = run.state, run.headline
+        one.left = tuple(f"{row.kind} on {row.target.key} ({row.id}, {row.state})" for row in hot)
+        if hot:
+            self._urge(run, one, hot)
+            return False
+        self._measure(ledger, one)
+        return run.state == "ENDED" or store.alive(run.owner) is not True or self._passed() > QUIET_S
+
+    def _urge(self, run: RunRow, one: Halted, hot: list[FaultRow]) -> None:
+        due = [("SIGTERM", self._term_s), ("SIGKILL", self._kill_s)]
+        for name, after in due:
+            if self._passed() >= after and name not in one.signals and run.state == "RUNNING":
+                if send(run.owner, signal.Signals[name]):
+                    count = f"{len(hot)} fault{'s' if len(hot) > 1 else ''}"
+                    self._tell(f"{run.id} still has {count} open after {self._passed():.0f} s: sent {name}")
+                one.signals += (name,)
+                return
+
+    def _measure(self, ledger: Store, one: Halted) -> None:
+        if one.gone_s is not None:
+            return
+        with contextlib.suppress(StoreError):  # a damaged record costs the figure, not the halt
+            gone = [at - self._pulled_at for at in _gone_at(ledger.records(one.run))]
+            after = [seconds for seconds in gone if seconds > 0]
+            one.faults, one.gone_s = len(after), max(after, default=None)
+
+
+def send(owner: Owner, number: signal.Signals) -> bool:
+    """Signals the very process that owns a run, and no other; False where it is gone, elsewhere or not ours."""
+    if owner.pid == os.getpid():
+        return False
+    try:
+        pidfd = os.pidfd_open(owner.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if store.alive(owner) is not True:  # asked while the pidfd holds the pid
+            return False
+        signal.pidfd_send_signal(pidfd, number)
+        if number is signal.SIGKILL:
+            select.select([pidfd], [], [], 1.0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def _service_of(entries: list[Entry]) -> str:
+    started = next((entry.record for entry in entries if isinstance(entry.record, RunStarted)), None)
+    experiment = started.plan.get("experiment", {}) if started else {}
+    return str(experiment.get("service", "")) if isinstance(experiment, dict) else ""
+
+
+def _gone_at(entries: list[Entry]) -> Iterator[float]:
+    """The wall time at which each fault was gone: read back as gone, or closed where nothing was read."""
+    last: dict[str, float] = {}
+    for entry in entries:
+        record = entry.record
+        if isinstance(record, FaultReverted):
+            last[record.fault] = entry.at - entry.t + record.gone_t
+        elif isinstance(record, FaultClosed | FaultSpent):
+            last.setdefault(record.fault, entry.at)
+    yield from last.values()
