@@ -6,6 +6,7 @@ Cloud machines answer on link-local addresses with their credentials: no experim
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ import anyio
 from chaos_runner.api import Env, Refused, Unknown
 
 RESOLVE_S = 2.0
+_HOST = re.compile(r"[\w.-]{1,253}|[0-9a-fA-F:.]+(%\w+)?")
 METADATA = ipaddress.ip_address("fd00:ec2::254")
 
 
@@ -50,7 +52,14 @@ def parse(text: str) -> Address:
         host, port = split.hostname, split.port
     except ValueError as why:
         raise Refused(f"'{text}' is not an address: {why}") from None
-    if scheme not in {"", "http", "https"} or not host or split.username or split.query or split.fragment:
+    if (
+        scheme not in {"", "http", "https"}
+        or not host
+        or not _HOST.fullmatch(host)
+        or split.username
+        or split.query
+        or split.fragment
+    ):
         raise Refused(f"'{text}' is not an address; write http://host:port or host:port")
     if port is None and not scheme:
         raise Refused(f"'{text}' has no port; write {text}:80")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, ClassVar
@@ -221,6 +222,8 @@ def _words(why: Exception) -> str:
     cause = why.__cause__
     if isinstance(cause, BaseExceptionGroup):  # one error for each address that the name has
         cause = cause.exceptions[0]
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno).lower()
     return str(cause or why) or "closed without the answer"
 
 
