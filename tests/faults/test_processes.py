@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ class ProcessWorld:
         return [processes.read(one.pid).stopped for one in (self.victim, self.neighbour)]
 
     async def disturb(self) -> None:
-        os.kill(self.neighbour.pid, 19)
+        os.kill(self.neighbour.pid, signal.SIGSTOP)
         with anyio.fail_after(5):
             while not processes.read(self.neighbour.pid).stopped:
                 await anyio.sleep(0.01)
@@ -112,8 +113,13 @@ async def test_a_pid_that_was_given_away_is_never_signalled(world: ProcessWorld)
     stolen = msgspec.structs.replace(undo, before=undo.before | {"pid": other.pid, "start_time": other.start_time - 1})
     with pytest.raises(Refused, match="belongs to another one"):
         await pause.inject(world.env, stolen)
-    await pause.revert(world.env, stolen)
+    await anyio.sleep(0.05)
     assert await world.state() == [False, False]
+    os.kill(other.pid, signal.SIGSTOP)
+    await pause.revert(world.env, stolen)
+    with anyio.fail_after(5):
+        while not processes.read(other.pid).stopped:
+            await anyio.sleep(0.01)
 
 
 async def test_another_boot_is_another_process(world: ProcessWorld) -> None:

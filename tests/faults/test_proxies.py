@@ -193,6 +193,7 @@ async def test_a_frozen_embedded_server_costs_doubt_and_no_proxy(own_world: Toxi
             await LATE.revert(own_world.env, undo)
     finally:
         os.kill(own_world.api.process.pid, signal.SIGCONT)
+    assert list(own_world.api("GET", "/proxies").json) == ["p"]  # what was sent while it was frozen has landed
     await LATE.revert(own_world.env, undo)
     assert await LATE.observe(own_world.env, undo) == Absent()
     assert own_world.toxics() == {"theirs"}
