@@ -29,7 +29,7 @@ from chaos_runner.journal import Listener, RunJournal
 from chaos_runner.model import Experiment
 from chaos_runner.plan import Plan, Refusal
 from chaos_runner.planning import SILENCE_S
-from chaos_runner.records import Outcome, RunStarted
+from chaos_runner.records import Outcome, Run, RunStarted, fold
 from chaos_runner.store import Busy, Owner, Store, StoreError, levers
 from chaos_runner.ticks import Interrupts, Status
 
@@ -72,9 +72,9 @@ def new_run_id() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
 
 
-def open_env(name: str, connections: Any) -> Env:
-    """The connections of an environment with its secrets resolved. Raises Refusal."""
-    found = configure.references(msgspec.to_builtins(connections))
+def open_env(name: str, connections: Any, extra: frozenset[str] = frozenset()) -> Env:
+    """The connections of an environment with its secrets, and `extra` ones, resolved. Raises Refusal."""
+    found = configure.references(msgspec.to_builtins(connections)) | extra
     return Env(name, connections, configure.secrets(found))
 
 
@@ -85,6 +85,12 @@ async def make_plan(experiment: Experiment, name: str, connections: Any, seed: i
         return await planning.resolve(experiment, env, registry.faults, registry.probes, seed)
     finally:
         await env.aclose()
+
+
+def past(run_id: str, state_dir: Path) -> Run:
+    """A run as its records tell it. Raises StoreError."""
+    with store.open_store(state_dir, read_only=True) as ledger:
+        return fold(ledger.records(run_id))
 
 
 async def run(order: Order, view: View) -> Finished:

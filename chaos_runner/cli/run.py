@@ -44,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
     state = common.state_dir(args)
     order = conduct.Order(plan=plan, state_dir=state, require_layer=args.require_layer, command=tuple(sys.argv[1:]))
     finished = _conducted(order, plan, args)
-    reports = [] if args.no_report else _reports(finished, state, args.reports)
     headline = judge.headline(finished.outcome)
+    _notify(finished, headline, state, plan, args)
+    reports = [] if args.no_report else _reports(finished, state, args.reports)
     _say(finished, headline, reports, args)
     return judge.exit_code(headline, finished.outcome.cleanup)
 
@@ -110,6 +111,27 @@ def _view(plan: Plan, args: argparse.Namespace) -> Any:
 
     quiet = args.output == "json" or args.events == "-"
     return live.viewing(plan, events=args.events, quiet=quiet, redraw=common.colourful(sys.stderr) and not quiet)
+
+
+def _notify(finished: Finished, headline: str, state: Path, plan: Plan, args: argparse.Namespace) -> None:
+    """Notifications belong to the operator's file; a plan that is run again uses those of today."""
+    wanted = common.configuration(args).config.notify
+    if not wanted:
+        return
+    import functools
+
+    import anyio
+
+    from chaos_runner import conduct, notifying, registry
+    from chaos_runner.plan import Refusal
+
+    try:
+        env = conduct.open_env(plan.environment, plan.connections, frozenset(one.webhook for one in wanted))
+    except Refusal as why:
+        common.tell(f"warning: not notified: {why}")
+        return
+    send = functools.partial(notifying.notify, wanted, headline, env, conduct.past(finished.run, state))
+    anyio.run(send, registry.notifiers, common.tell)
 
 
 def _reports(finished: Finished, state: Path, folder: Path) -> list[Path]:

@@ -1,0 +1,1 @@
+"""Notifiers: one file a kind; each knows only how to send once."""

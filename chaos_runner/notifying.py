@@ -1,0 +1,48 @@
+"""Sends word of a run's end to whom the operator named; the only place that retries, and it never changes a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+import msgspec
+
+from chaos_runner.api import Doubt, Env, Refused
+from chaos_runner.model import Notification
+from chaos_runner.records import Run
+
+ATTEMPTS = 3
+PAUSES_S = (0.5, 2.0)
+
+
+async def notify(
+    notifications: tuple[Notification, ...],
+    verdict: str,
+    env: Env,
+    run: Run,
+    notifiers: Mapping[str, type[Any]],
+    tell: Callable[[str], None],
+) -> None:
+    """Each that asked for this verdict is told, at most three times; what fails is told to the person instead."""
+    for notification in notifications:
+        if verdict.lower() in notification.on:
+            why = await _send(msgspec.convert({"url": notification.webhook}, notifiers["webhook"]), env, run)
+            if why:
+                tell(f"warning: not notified: {why}")
+
+
+async def _send(notifier: Any, env: Env, run: Run) -> str:
+    why = ""
+    for attempt in range(ATTEMPTS):
+        try:
+            await notifier.send(env, run)
+        except Refused as refusal:
+            return str(refusal)
+        except Doubt as doubt:
+            why = str(doubt)
+            if attempt + 1 < ATTEMPTS:
+                await anyio.sleep(PAUSES_S[attempt])
+        else:
+            return ""
+    return why
