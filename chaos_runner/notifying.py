@@ -12,8 +12,7 @@ from chaos_runner.api import Doubt, Env, Refused
 from chaos_runner.model import Notification
 from chaos_runner.records import Run
 
-ATTEMPTS = 3
-PAUSES_S = (0.5, 2.0)
+PAUSES_S = (0.5, 2.0)  # between three attempts
 
 
 async def notify(
@@ -23,26 +22,26 @@ async def notify(
     run: Run,
     notifiers: Mapping[str, type[Any]],
     tell: Callable[[str], None],
+    pauses_s: tuple[float, ...] = PAUSES_S,
 ) -> None:
     """Each that asked for this verdict is told, at most three times; what fails is told to the person instead."""
     for notification in notifications:
         if verdict.lower() in notification.on:
-            why = await _send(msgspec.convert({"url": notification.webhook}, notifiers["webhook"]), env, run)
+            why = await _send(msgspec.convert({"url": notification.webhook}, notifiers["webhook"]), env, run, pauses_s)
             if why:
                 tell(f"warning: not notified: {why}")
 
 
-async def _send(notifier: Any, env: Env, run: Run) -> str:
+async def _send(notifier: Any, env: Env, run: Run, pauses_s: tuple[float, ...]) -> str:
     why = ""
-    for attempt in range(ATTEMPTS):
+    for pause_s in (*pauses_s, 0.0):
         try:
             await notifier.send(env, run)
         except Refused as refusal:
             return str(refusal)
         except Doubt as doubt:
             why = str(doubt)
-            if attempt + 1 < ATTEMPTS:
-                await anyio.sleep(PAUSES_S[attempt])
+            await anyio.sleep(pause_s)
         else:
             return ""
     return why

@@ -10,7 +10,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import anyio
-import pytest
 
 from chaos_runner import notifying, registry
 from chaos_runner.api import Env
@@ -57,7 +56,7 @@ def notify(url: str, verdict: str, on: tuple[Any, ...] = ("aborted",)) -> list[s
     told: list[str] = []
     env = Env("local", Environment(), {"env:HOOK": url})
     wanted = (Notification(webhook="env:HOOK", on=on),)
-    anyio.run(notifying.notify, wanted, verdict, env, RUN, registry.notifiers, told.append)
+    anyio.run(notifying.notify, wanted, verdict, env, RUN, registry.notifiers, told.append, (0.0, 0.0))
     return told
 
 
@@ -91,8 +90,7 @@ def test_a_refusal_is_final_and_told_without_the_secret_address() -> None:
     assert told == "warning: not notified: the webhook env:HOOK answered 403"
 
 
-def test_a_dead_address_is_told_after_the_last_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifying, "PAUSES_S", (0.0, 0.0))
+def test_a_dead_address_is_told_after_the_last_attempt() -> None:
     (told,) = notify("http://127.0.0.1:1/secret-path", "ABORTED")
 
     assert told == "warning: not notified: the webhook env:HOOK did not answer"
