@@ -118,6 +118,17 @@ def make(
     )
 
 
+def renew(plan: Plan, connections: Environment) -> Plan:
+    """The same victims under the operator's limits of today. Raises Refusal: a plan file can raise no ceiling."""
+    _within_ceilings(plan.experiment, plan.environment, connections)
+    _none_protected(tuple(fault.target for fault in plan.faults), connections)
+    _within_radius(plan.experiment, list(plan.faults))
+    longest = max((fault.hold_s for fault in plan.faults), default=0.0)
+    if longest > plan.experiment.blast_radius.max_duration:
+        _refuse(f"a fault of the plan would stay {longest:g}s, longer than its own blast_radius.max_duration")
+    return msgspec.structs.replace(plan, connections=connections)
+
+
 def _within_ceilings(experiment: Experiment, environment: str, connections: Environment) -> None:
     asked, allowed = experiment.blast_radius, connections.ceilings
     for field, unit in (("at_once", ""), ("in_total", ""), ("max_duration", "s")):

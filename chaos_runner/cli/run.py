@@ -58,7 +58,22 @@ def _plan(args: argparse.Namespace) -> Plan:
     if (args.file is None) == (args.plan is None):
         msg = "name an experiment file, or a plan with --plan FILE"
         raise Usage(msg)
-    return read_plan(args.plan) if args.plan else plan.made(args)
+    return _renewed(read_plan(args.plan), args) if args.plan else plan.made(args)
+
+
+def _renewed(plan: Plan, args: argparse.Namespace) -> Plan:
+    """The plan under the configuration of today; the file's own connections and ceilings count for nothing."""
+    from chaos_runner import configure
+    from chaos_runner.plan import renew
+
+    configuration = common.configuration(args)
+    name = configure.choose(configuration, args.environment or plan.environment)
+    if name != plan.environment:
+        from chaos_runner.cli.trouble import Usage
+
+        msg = f"the plan was made for '{plan.environment}', not for '{name}'; make one with: chaos-runner plan"
+        raise Usage(msg)
+    return renew(plan, configure.connect(configuration, name, common.state_dir(args)))
 
 
 def read_plan(path: Path) -> Plan:
