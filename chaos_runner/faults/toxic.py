@@ -180,10 +180,10 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         await _proxies.remove(env, undo)
 
     async def before(self, env: Env, undo: Undo) -> dict[str, float]:
-        """The embedded proxy's counters: this toxic's name, and the traffic; nothing on the real server."""
+        """The embedded proxy's counters: this toxic's name, and the traffic; Raises Refused on the real server."""
         counters = await _proxies.counted(env, _proxies.name_of(undo))
         if counters is None:
-            return {}
+            raise Refused("this Toxiproxy has no counters: only the checks can show the effect of a toxic")
         affected = float(counters.toxics.get(undo.mark, toxics.ToxicCounters()).affected)
         return {"affected": affected, **await _proxies.traffic(env, _proxies.name_of(undo))}
 

@@ -219,19 +219,25 @@ async def test_without_a_lease_the_embedded_server_takes_no_harm(own_world: Toxi
     await LATE.fence(own_world.env, undo)  # nothing can land there: as good as fenced
 
 
-async def test_an_effect_is_shown_by_traffic_and_by_nothing_else(world: ToxiWorld) -> None:
+async def test_an_effect_is_shown_by_traffic_and_by_nothing_else(own_world: ToxiWorld) -> None:
     soon = ToxicFault(type="latency", latency=0.02)
-    undo = await soon.prepare(world.env, world.target, MARK)
-    world.exchange()
-    before = await soon.before(world.env, undo)
-    await soon.lease(world.env, undo, 30)
-    await soon.inject(world.env, undo)
-    assert await soon.effect(world.env, undo, before) is None
-    world.exchange()
-    proof = await soon.effect(world.env, undo, before)
-    assert (proof is not None) == world.embedded
-    if proof:
-        assert (proof.how, proof.figures["affected"]) == ("counters", 1)
+    undo = await soon.prepare(own_world.env, own_world.target, MARK)
+    own_world.exchange()
+    before = await soon.before(own_world.env, undo)
+    await soon.lease(own_world.env, undo, 30)
+    await soon.inject(own_world.env, undo)
+    assert await soon.effect(own_world.env, undo, before) is None
+    own_world.exchange()
+    proof = await soon.effect(own_world.env, undo, before)
+    assert proof is not None
+    assert (proof.how, proof.figures["affected"]) == ("counters", 1)
+
+
+@pytest.mark.real
+async def test_a_server_without_counters_says_that_it_cannot_show_the_effect_of_a_toxic(stalled: ToxiWorld) -> None:
+    undo = await LATE.prepare(stalled.env, stalled.target, MARK)
+    with pytest.raises(Refused, match="has no counters"):
+        await LATE.before(stalled.env, undo)
 
 
 async def test_a_downed_proxy_is_shown_by_a_refusal_and_by_somebody_having_used_it(world: ToxiWorld) -> None:
