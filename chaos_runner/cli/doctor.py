@@ -54,5 +54,5 @@ def run(args: argparse.Namespace) -> int:
 def _lines(finding: Finding) -> list[str]:
     from chaos_runner.render import text
 
-    line = f"{finding.state:<5} {text.one_line(finding.what, 60):<24}  {text.one_line(finding.said)}"
-    return [line, *([f"{'':<5} {'':<24}  next: {finding.next}"] if finding.next else [])]
+    line = f"{finding.state:<5} {text.one_line(finding.what, 60):<33}  {text.one_line(finding.said)}"
+    return [line, *([f"{'':<5} {'':<33}  next: {finding.next}"] if finding.next else [])]

@@ -165,7 +165,7 @@ async def _environment(env: Env, state_dir: Path, tell: Tell) -> None:
         if env.environment.toxiproxy is not None:
             tell(await _bounded(f"{env.name}: toxiproxy", functools.partial(_toxiproxy, env)))
         for service in env.environment.services:
-            tell(await _bounded(f"{env.name}: {service}", functools.partial(_service, env, service)))
+            tell(await _bounded(f"{env.name}: service {service}", functools.partial(_service, env, service)))
         for process in env.environment.processes:
             tell(_process(env, process))
         for path in env.environment.commands:
@@ -226,7 +226,7 @@ async def _service(env: Env, service: str) -> Finding:
 def _process(env: Env, name: str) -> Finding:
     from chaos_runner.clients import processes
 
-    what = f"{env.name}: {name}"
+    what = f"{env.name}: process {name}"
     try:
         status = processes.find(env, name)
     except (processes.Gone, Refused) as why:
@@ -237,7 +237,7 @@ def _process(env: Env, name: str) -> Finding:
 
 
 def _command(environment: str, path: str) -> Finding:
-    what = f"{environment}: {path}"
+    what = f"{environment}: command {path}"
     if os.access(path, os.X_OK) and Path(path).is_file():
         return Finding("ok", what, "can be started")
     return Finding("fail", what, "cannot be started", "install it, or correct `commands:` in chaos-runner.yaml")

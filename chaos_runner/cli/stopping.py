@@ -110,7 +110,8 @@ class Stopping:
             self._urge(run, one, hot)
             return False
         self._measure(ledger, one)
-        return run.state == "ENDED" or store.alive(run.owner) is not True or self._passed() > QUIET_S
+        ended = run.state == "ENDED" or store.alive(run.owner) is not True
+        return ended or one.gone_s is not None or self._passed() > QUIET_S
 
     def _urge(self, run: RunRow, one: Halted, hot: list[FaultRow]) -> None:
         due = [("SIGTERM", self._term_s), ("SIGKILL", self._kill_s)]
@@ -123,8 +124,6 @@ class Stopping:
                 return
 
     def _measure(self, ledger: Store, one: Halted) -> None:
-        if one.gone_s is not None:
-            return
         with contextlib.suppress(StoreError):  # a damaged record costs the figure, not the halt
             gone = [at - self._pulled_at for at in _gone_at(ledger.records(one.run))]
             after = [seconds for seconds in gone if seconds > 0]

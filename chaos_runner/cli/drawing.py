@@ -1,0 +1,84 @@
+"""Draws the scene for a terminal, as lines that fit its width. Needs rich; imported only when there is a terminal."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from chaos_runner.cli.scene import SPARK, CheckView, Scene
+from chaos_runner.render import text
+from chaos_runner.render.words import PHASES
+
+COLOURS = {"ok": "green", "violated": "bold red", "unknown": "yellow"}
+WIDTH_MAX = 120
+BAR = 10
+
+
+def frame(scene: Scene, width: int, height: int) -> list[str]:
+    """The picture, line by line; never wider nor higher than asked for."""
+    out = io.StringIO()
+    console = Console(
+        file=out, force_terminal=True, width=max(20, min(width - 1, WIDTH_MAX)), height=height, highlight=False
+    )
+    console.print(Group(_head(scene), _checks(scene), _faults(scene)), no_wrap=True, crop=True)
+    return out.getvalue().rstrip("\n").split("\n")[: max(1, height - 2)]
+
+
+def _head(scene: Scene) -> Text:
+    phase = PHASES.get(scene.phase, scene.phase)
+    step = f" (step {scene.step + 1} of {scene.steps})" if scene.step >= 0 else ""
+    most = "at most " if scene.phase == "recovery" else ""
+    left = f", {most}{_seconds(scene.left_s)} left" if scene.left_s >= 1 else ""
+    head = Text(no_wrap=True, overflow="ellipsis")
+    head.append(f"{text.clock(scene.now, tenths=False)}  ", "dim")
+    head.append(f"{phase}{step}{left}", "bold")
+    head.append(f"  {scene.title} on {scene.environment}", "dim")
+    return head
+
+
+def _checks(scene: Scene) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("check", no_wrap=True, overflow="ellipsis", max_width=34)
+    table.add_column("so far", no_wrap=True, min_width=8)
+    table.add_column("now", no_wrap=True, overflow="ellipsis", min_width=30)
+    table.add_column("", no_wrap=True, overflow="crop", min_width=SPARK)
+    table.add_column("to abort", no_wrap=True)
+    fault_open = scene.phase == "fault"
+    for view in scene.checks.values():
+        word = view.word(fault_open)
+        now = ", ".join(tally.last for tally in view.tallies if tally.last) or "no sample yet"
+        table.add_row(Text(view.title), Text(word, COLOURS[word]), Text(now), Text(view.spark(), "cyan"), _bar(view))
+    return table
+
+
+def _bar(view: CheckView) -> Text:
+    """How near an abort is; empty while no fault is open."""
+    if view.margin is None:
+        return Text("")
+    share = min(1.0, max(0.0, view.margin))
+    full = round(share * BAR)
+    colour = "red" if share >= 0.7 else "yellow" if share >= 0.3 else "green"
+    bar = Text("█" * full, colour)
+    bar.append("░" * (BAR - full), "dim")
+    bar.append(f" {share * 100:3.0f} %")
+    return bar
+
+
+def _faults(scene: Scene) -> Group:
+    lines = []
+    for line in scene.faults.values():
+        left = "" if line.ends_t is None else f", {_seconds(line.ends_t - scene.now)} left"
+        colour = "bold red" if line.state == "NOT REVERTED" else "magenta" if line.ends_t is not None else "dim"
+        told = Text("fault  ", "dim", no_wrap=True, overflow="ellipsis")
+        told.append(f"{line.title}  ").append(f"{line.state}{left}", colour)
+        lines.append(told)
+    return Group(*lines)
+
+
+def _seconds(left: float) -> str:
+    """A countdown: whole seconds."""
+    whole = max(0, round(left))
+    return f"{whole} s" if whole < 100 else text.duration(whole)
