@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import anyio
 import msgspec
@@ -116,12 +117,10 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     async def _address(self, env: Env, undo: Undo) -> tuple[str, int] | None:
         """Where the proxy listens, as seen from here; None where that cannot be told."""
-        import httpx2
-
         host, _, port = str(undo.before["listen"]).rpartition(":")
         host = host.strip("[]")
         settings = env.environment.toxiproxy
-        server = httpx2.URL(settings.url).host if settings else ""
+        server = urlsplit(settings.url).hostname or "" if settings else ""
         if not port.isdigit() or (_loopback(host) and not _loopback(server)):
             return None
         return (server if host in WILDCARDS else host), int(port)
