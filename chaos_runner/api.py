@@ -101,6 +101,7 @@ class Env:
         self.environment = environment
         self._secrets = dict(secrets or {})
         self._opened: dict[str, Any] = {}
+        self._lock: Any = None
         self._closers = contextlib.AsyncExitStack()
 
     def secret(self, reference: str) -> str:
@@ -122,9 +123,13 @@ class Env:
         self, key: str, opener: Callable[[Env], Awaitable[contextlib.AbstractAsyncContextManager[Any]]]
     ) -> Any:
         """The connection under `key`, opened once."""
-        if key not in self._opened:
-            self._opened[key] = await self._closers.enter_async_context(await opener(self))
-        return self._opened[key]
+        import anyio  # here, so that reading a file costs no event loop
+
+        self._lock = self._lock or anyio.Lock()
+        async with self._lock:
+            if key not in self._opened:
+                self._opened[key] = await self._closers.enter_async_context(await opener(self))
+            return self._opened[key]
 
     async def aclose(self) -> None:
         """Closes every connection."""
@@ -257,6 +262,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     values: dict[str, Any]
     latency_s: float | None = None
+    unknown: dict[str, str] = {}  # metric -> why it is not among the values
 
 
 class Probe(Protocol):
@@ -274,6 +280,15 @@ class Probe(Protocol):
 
     async def read(self, env: Env) -> Reading:
         """One sample. Raises Unknown for named I/O and parse errors; any other error is our bug."""
+        ...
+
+
+@runtime_checkable
+class Secretive(Protocol):
+    """A probe whose fields name secrets."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """The references, such as env:TOKEN."""
         ...
 
 

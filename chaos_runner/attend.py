@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import anyio
 
-from chaos_runner.api import Absent, Confirms, Doubt, Drifted, Env, Fault, Leases, Refused, Undo
+from chaos_runner.api import Absent, Confirms, Doubt, Drifted, Env, Fault, Leases, Refused, Replaces, Undo
 from chaos_runner.confirm import Effect
 from chaos_runner.model import Confirmation
 
@@ -22,13 +22,24 @@ CALL_S = 2.4  # below half the lease's time to live
 class Attendance:
     """One fault on its target; `effect` is what has been learned."""
 
-    def __init__(self, fault_id: str, fault: Fault, env: Env, undo: Undo, confirm: tuple[Confirmation, ...]) -> None:
+    def __init__(
+        self,
+        fault_id: str,
+        fault: Fault,
+        env: Env,
+        undo: Undo,
+        confirm: tuple[Confirmation, ...],
+        now: Callable[[], float],
+    ) -> None:
         self.effect = Effect(fault=fault_id, confirm=confirm, able=isinstance(fault, Confirms))
         self.leased = False
+        self.replaced = ""
+        self.replaced_within: float | None = getattr(fault, "replaced_within", None)
         self.figures: dict[str, float] = {}
         self._fault = fault
         self._env = env
         self._undo = undo
+        self._now = now
 
     async def measure_before(self) -> None:
         """Figures to compare with, read before injecting; without them nothing can be proven."""
@@ -52,6 +63,7 @@ class Attendance:
             turn += 1
             await self._renew()
             await self._read_effect()
+            await self._read_replaced()
             if turn % LOOK_EVERY == 0 and not self.effect.absent:
                 await self.look(gone)
 
@@ -89,6 +101,15 @@ class Attendance:
             except (Doubt, Refused, TimeoutError):
                 return
 
+    async def _read_replaced(self) -> None:
+        if not isinstance(self._fault, Replaces) or self.replaced:
+            return
+        try:
+            with anyio.fail_after(CALL_S):
+                self.replaced = await self._fault.replaced(self._env, self._undo)
+        except (Doubt, Refused, TimeoutError):
+            return
+
     async def _read_effect(self) -> None:
         if not (isinstance(self._fault, Confirms) and self.effect.able) or self.effect.confirm:
             return
@@ -99,4 +120,6 @@ class Attendance:
             return
         if proof is not None:
             self.effect.evidence, self.effect.how = proof.evidence, proof.how
+            if self.effect.shown_t is None:
+                self.effect.shown_t = self._now()
             self.figures = dict(proof.figures)

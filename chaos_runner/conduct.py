@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import itertools
 import os
 import platform
 import secrets
@@ -21,7 +22,7 @@ import msgspec
 
 from chaos_runner import configure, planning, recover, registry, store, wire
 from chaos_runner._version import __version__
-from chaos_runner.api import Env
+from chaos_runner.api import Env, Secretive
 from chaos_runner.clock import Clock, nursery
 from chaos_runner.engine import Engine, Setting
 from chaos_runner.guard import GuardianLine
@@ -146,8 +147,9 @@ async def _run(order: Order, ledger: Store, interrupts: Interrupts, view: View) 
     _check_layers(order)
     _check_levers(order)
     run_id, clock = new_run_id(), Clock()
-    env = open_env(plan.environment, plan.connections)
     readers = planning.readers_of(plan.experiment, registry.probes)
+    named = [probe.secrets() for probe in readers.values() if isinstance(probe, Secretive)]
+    env = open_env(plan.environment, plan.connections, frozenset(itertools.chain(*named)))
     journals: list[RunJournal] = []
 
     def begin(started: RunStarted) -> RunJournal:

@@ -25,6 +25,7 @@ class Effect(msgspec.Struct):
     before: dict[str, float] = {}
     evidence: str = ""
     how: Literal["counters", "exchange"] = "counters"
+    shown_t: float | None = None
     absent: str = ""
 
 

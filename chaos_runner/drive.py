@@ -103,6 +103,7 @@ class Drive:
         self.injected_t: float | None = None
         self.undo_sent_t: float | None = None
         self.gone_t: float | None = None
+        self.replaced = ""
         self._env = env
         self._journal = journal
         self._guard = guard
@@ -305,7 +306,7 @@ class Drive:
             case "CLOSED":
                 return records.FaultClosed(fault=fault)
             case "SPENT":
-                return records.FaultSpent(fault=fault, replaced="")
+                return records.FaultSpent(fault=fault, replaced=self.replaced)
             case "STUCK":
                 return records.FaultStuck(fault=fault, why=why)
             case _:

@@ -69,6 +69,7 @@ class Engine:
         self.s = setting
         self.experiment = plan.experiment
         self.baseline: range = range(0)
+        self.pauses: list[range] = []
         self.done: list[Open] = []
         self.doubts: list[str] = []
         self.deviations: list[str] = []
@@ -155,9 +156,7 @@ class Engine:
         """One entry of `method`, its undo and its recovery; False when the run is to end."""
         step = self.experiment.method[index]
         if isinstance(step, PauseStep):
-            self._try_phase("pause", index)
-            await self.loop.until(self.loop.now() + step.pause)
-            return self.loop.stop is None
+            return await self._pause(index, step.pause)
         if not self._may_begin(index):
             return False
         opened: list[Open] = []
@@ -172,6 +171,13 @@ class Engine:
         for one in opened:
             self._confirm(one)
         return recovered and self.loop.stop is None and not self.doubts
+
+    async def _pause(self, index: int, seconds: float) -> bool:
+        self._try_phase("pause", index)
+        began = math.ceil(self.loop.now())
+        await self.loop.until(self.loop.now() + seconds)
+        self.pauses.append(range(began, math.floor(self.loop.now())))
+        return self.loop.stop is None
 
     def _may_begin(self, index: int) -> bool:
         """A store that cannot be written forbids injecting."""
@@ -197,13 +203,13 @@ class Engine:
         except (Refused, Doubt, TimeoutError) as why:
             self.doubts.append(f"not injected: {planned.target.key}: {why or 'no answer within 10 s'}")
             return False
-        attendance = Attendance(fault_id, fault, self.s.env, undo, planned.confirm)
+        attendance = Attendance(fault_id, fault, self.s.env, undo, planned.confirm, self.loop.now)
         drive = Drive(
             self._row(planned, fault_id, undo), fault, self.s.env, self.journal, guard=self.s.guard, shout=self.s.shout
         )
         one = Open(planned=planned, drive=drive, attendance=attendance)
         opened.append(one)
-        await self.loop.while_doing(lambda: self._go_in(one))
+        await self.loop.while_doing(lambda: self._go_in(one, opened))
         return drive.life.state == "INJECTED"
 
     def _row(self, planned: PlannedFault, fault_id: str, undo: Any) -> FaultRow:
@@ -222,7 +228,7 @@ class Engine:
             expires_at=self.s.clock.wall() + self.experiment.blast_radius.max_duration,
         )
 
-    async def _go_in(self, one: Open) -> None:
+    async def _go_in(self, one: Open, opened: list[Open]) -> None:
         target = one.planned.target.key
         await one.attendance.measure_before()
         if self.loop.gate() is not None:
@@ -236,19 +242,19 @@ class Engine:
         now = self.loop.now()
         if life.state == "INJECTED":
             one.ends_t = now + one.planned.hold_s
-            self._watch_from(math.ceil(now))
+            self._watch_from(math.ceil(now), [other for other in opened if other is not one])
             return
         self.doubts.append(f"not injected: {target}: {life.why}")
         if life.state == "UNKNOWN":
             doubt = f"{target}: it cannot be told whether the fault landed: {life.why}"
             self.loop.stop = self.loop.stop or Stop("doubt", doubt, now)
 
-    def _watch_from(self, tick: int) -> None:
-        """The abort rules start anew with each injection; the oldest open fault sets the time limit."""
+    def _watch_from(self, tick: int, beside: list[Open]) -> None:
+        """The abort rules start anew with the first fault that is open; the oldest one sets the time limit."""
         if self.loop.watch is None:
             budget = self.experiment.abort.error_budget
             self.loop.watch = judge.AbortWatch(self.s.rules, tick, budget=budget)
-        else:
+        elif not any(one.drive.life.state == "INJECTED" for one in beside):
             self.loop.watch.restart(tick)
         self.loop.expires_t = min(self.loop.expires_t, self.loop.now() + self.experiment.blast_radius.max_duration)
 
@@ -260,11 +266,24 @@ class Engine:
                 group.start_soon(one.attendance.keep, self._absent(one))
             while held and self.loop.stop is None and not self.doubts:
                 await self.loop.until(min(one.ends_t for one in held))
-                over = [one for one in held if one.ends_t <= self.loop.now()]
+                over = [one for one in held if one.ends_t <= self.loop.now() and not self._extended(one)]
                 held = [one for one in held if one not in over]
                 if over and held and self.loop.stop is None:
                     await self._undo(over)
             group.cancel_scope.cancel()
+
+    def _extended(self, one: Open) -> bool:
+        """What is killed is watched until something took its place, for as long as that may take."""
+        attendance, injected = one.attendance, one.drive.injected_t
+        if injected is None or attendance.replaced_within is None or attendance.replaced:
+            return False
+        late = injected + attendance.replaced_within
+        one.ends_t = min(self.loop.now() + 1, late)
+        if self.loop.now() < late:
+            return True
+        key = one.planned.target.key
+        self.deviations.append(f"{key}: nothing took its place within {attendance.replaced_within:g}s")
+        return False
 
     def _absent(self, one: Open) -> Callable[[str], None]:
         def gone(why: str) -> None:
@@ -296,6 +315,7 @@ class Engine:
     async def _undo_lane(self, lane: list[Open]) -> None:
         for one in (one for one in lane if one.drive.life.open):
             one.window = range(math.ceil(one.drive.injected_t or self.loop.now()), math.floor(self.loop.now()))
+            one.drive.replaced = one.attendance.replaced
             await one.drive.undo(patience_s=UNDO_PATIENCE_S)
 
     def _write_down(self) -> None:
@@ -315,7 +335,8 @@ class Engine:
             return
         effect = one.attendance.effect
         answer = confirm.verdict(effect, self.baseline, one.window, self.loop.samples, self.s.load_rate)
-        self.journal.try_note(answer)
+        shown_t = effect.shown_t if effect.shown_t is not None else one.drive.injected_t
+        self.journal.try_note(answer, shown_t)
         if one.attendance.figures:
             title = f"{one.planned.kind} on {one.planned.target.key}"
             self.journal.try_note(records.Evidence(fault=effect.fault, title=title, figures=one.attendance.figures))
@@ -349,12 +370,24 @@ class Engine:
         return recovered
 
     async def _end(self) -> Outcome:
-        clauses = judge.judged(self.s.rules, self.loop.samples, [one.window for one in self.done])
+        clauses = self._judged()
         outcome = self._outcome(clauses)
         self._try_phase("ended")
         self.loop.flush()
         self.journal.end(records.RunEnded(outcome=outcome, clauses=clauses), self._figures())
         return outcome
+
+    def _windows(self) -> list[frozenset[int]]:
+        """The ticks of each step in which one of its faults was open from beginning to end."""
+        steps = sorted({one.planned.step for one in self.done})
+        return [frozenset().union(*(one.window for one in self.done if one.planned.step == n)) for n in steps]
+
+    def _judged(self) -> tuple[ClauseJudged, ...]:
+        """Over the fault windows; a plan without faults is a control, and all that was watched is judged."""
+        if self.plan.faults:
+            return judge.judged(self.s.rules, self.loop.samples, self._windows())
+        calm = [self.baseline, *self.pauses]
+        return judge.judged(self.s.rules, self.loop.samples, calm, fault_open=False)
 
     def _outcome(self, clauses: tuple[ClauseJudged, ...]) -> Outcome:
         stop = self.loop.stop

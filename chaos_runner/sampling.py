@@ -53,6 +53,7 @@ def sample_of(check: str, clauses: Sequence[Clause], probe: Probe, tick: int, re
         if bad
         else (),
         scheduled=1,
+        why="; ".join(f"{metric}: {why}" for metric, why in sorted(reading.unknown.items()))[:500],
     )
 
 
