@@ -36,10 +36,16 @@ def configuration(args: argparse.Namespace) -> Configuration:
 
 
 def state_dir(args: argparse.Namespace) -> Path:
-    """Where the ledger is."""
+    """Where the ledger is. Raises Usage where that cannot be a folder."""
     from chaos_runner.store import state
 
-    return state.state_dir(str(args.state) if args.state else None)
+    folder = state.state_dir(str(args.state) if args.state else None)
+    if folder.exists() and not folder.is_dir():
+        from chaos_runner.cli.trouble import Usage
+
+        msg = f"the state folder {folder} is not a folder; name another one with --state"
+        raise Usage(msg)
+    return folder
 
 
 def write_json(value: Any) -> None:

@@ -38,11 +38,11 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Pulls, waits, tells."""
-    from chaos_runner.cli.trouble import Usage
-
     state = common.state_dir(args)
     if args.run:
         if args.scope or args.drill:
+            from chaos_runner.cli.trouble import Usage
+
             msg = "--run stops one run and pulls no lever; leave out SCOPE and --drill"
             raise Usage(msg)
         return _halt_run(args, state)
@@ -75,20 +75,21 @@ def _halt_scope(args: argparse.Namespace, state: Path, lever: str) -> int:
 
 
 def _refuse_drill(state: Path, lever: str) -> None:
-    from chaos_runner.cli.trouble import Usage
     from chaos_runner.store import levers
 
     if lever in {one.scope for one in levers.all(state)}:
+        from chaos_runner.cli.trouble import Usage
+
         msg = f"{lever} is pulled in earnest; a drill would release it. See: chaos-runner status"
         raise Usage(msg)
 
 
 def _halt_run(args: argparse.Namespace, state: Path) -> int:
     from chaos_runner.cli import report
-    from chaos_runner.cli.stopping import Stopping
+    from chaos_runner.cli.stopping import Patience, Stopping
 
     wanted = report.found(args.run, state)
-    stopping = Stopping(state, lambda run, _service: run.id == wanted, common.tell, term_s=0.0)
+    stopping = Stopping(state, lambda run, _service: run.id == wanted, common.tell, Patience(term_s=0.0, kill_s=5.0))
     halted = stopping.wait()
     if not halted and not stopping.trouble:
         common.tell(f"{wanted} is not running")

@@ -46,7 +46,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE
     if words[0] in COMMANDS:
         return _guarded(words[0], words[1:])
+    if not words[0].startswith("-"):
+        return _unknown(words[0])
     parser.parse_args(words)
+    return USAGE
+
+
+def _unknown(word: str) -> int:
+    import difflib
+
+    near = difflib.get_close_matches(word, COMMANDS, 1)
+    hint = f"did you mean '{near[0]}'?" if near else "see: chaos-runner --help"
+    print(f"chaos-runner: unknown command {word!r:.60}; {hint}", file=sys.stderr)
     return USAGE
 
 

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
     plan = made(args)
     if args.out:
-        args.out.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
+        common.written(args.out, msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
     if args.output == "json":
         common.write_json(plan)
     else:

@@ -31,8 +31,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is None or str(args.out) == "-":
         sys.stdout.buffer.write(content)
         return 0
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_bytes(content)
+    common.written(args.out, content)
     print(args.out)
     return 0
 
@@ -70,11 +69,10 @@ def rendered(run_id: str, state: Path, kind: str) -> bytes:
 
 def write(run_id: str, state: Path, folder: Path) -> list[Path]:
     """The HTML report, the JUnit file and the index of a finished run."""
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for kind in ("html", "junit"):
         path = folder / f"{run_id}.{SUFFIXES[kind]}"
-        path.write_bytes(rendered(run_id, state, kind))
+        common.written(path, rendered(run_id, state, kind))
         written.append(path)
     _index(state, folder)
     return written
@@ -98,7 +96,7 @@ def _index(state: Path, folder: Path) -> None:
         for run in runs
         if (folder / f"{run.run}.html").is_file()
     ]
-    (folder / "index.html").write_bytes(index.render(known))
+    common.written(folder / "index.html", index.render(known))
 
 
 def verdict(headline: str) -> Any:

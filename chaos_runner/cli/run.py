@@ -151,8 +151,13 @@ def _notify(finished: Finished, headline: str, state: Path, plan: Plan, args: ar
 
 def _reports(finished: Finished, state: Path, folder: Path) -> list[Path]:
     from chaos_runner.cli import report
+    from chaos_runner.cli.trouble import Usage
 
-    return report.write(finished.run, state, folder)
+    try:
+        return report.write(finished.run, state, folder)
+    except Usage as why:  # the run is over, and its exit code says how it went
+        common.tell(f"warning: no report: {why}; write it with: chaos-runner report {finished.run}")
+        return []
 
 
 def _say(finished: Finished, headline: str, reports: list[Path], args: argparse.Namespace) -> None:

@@ -112,14 +112,15 @@ def _show(args: argparse.Namespace, seen: dict[str, Any]) -> None:
     if args.output == "json":
         common.write_json(seen)
         return
-    print("\n".join(lines(seen, time.time())))
+    for line in lines(seen, time.time()):
+        print(line)
     if seen["trouble"]:
         print(f"cannot tell everything: {seen['trouble']}", file=sys.stderr)
 
 
 def lines(seen: dict[str, Any], now: float) -> list[str]:
     """The status for people."""
-    out: list[str] = [seen["empty"]] if seen.get("empty") else _runs(seen["runs"], now)
+    out: list[str] = [seen["empty"]] if seen.get("empty") else _runs(seen, now)
     out += [line for lever in seen["levers"] for line in _lever(lever)]
     if seen["leftovers"]:
         rows = [(one["run"], one["environment"], one["kind"], one["target"], one["state"]) for one in seen["leftovers"]]
@@ -129,9 +130,10 @@ def lines(seen: dict[str, Any], now: float) -> list[str]:
     return out
 
 
-def _runs(runs: list[dict[str, Any]], now: float) -> list[str]:
+def _runs(seen: dict[str, Any], now: float) -> list[str]:
+    runs = seen["runs"]
     if not runs:
-        return ["nothing is running"]
+        return [] if seen["trouble"] else ["nothing is running"]
     from chaos_runner.render import text
 
     head = ("run", "experiment", "environment", "phase", "since", "open faults", "owner")

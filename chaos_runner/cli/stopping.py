@@ -1,7 +1,7 @@
 """Waits until the runs that a lever concerns have no fault open, and helps those along that do not stop.
 
-After TERM_S the owner gets SIGTERM, after KILL_S SIGKILL: then its guardian undoes. A run that only goes on measuring
-its recovery is left alone. Writes nothing; every wait ends.
+A run whose faults stay open gets SIGTERM, then SIGKILL: then its guardian undoes. A run that only goes on measuring its
+recovery is left alone. Writes nothing; every wait ends.
 """
 
 from __future__ import annotations
@@ -20,14 +20,19 @@ from chaos_runner import store
 from chaos_runner.records import Entry, FaultClosed, FaultReverted, FaultSpent, RunStarted
 from chaos_runner.store import FaultRow, NoLedger, Owner, RunRow, Store, StoreError
 
-TERM_S = 5.0
-KILL_S = 10.0
-LIMIT_S = 35.0  # after SIGKILL: the guardian notices at once and has time for a few tries
-QUIET_S = 3.0  # how long a run without a fault may take to end before we believe that it will by itself
-BLIND_S = 4.0
 LOOK_S = 0.1
 
 Wanted = Callable[[RunRow, str], bool]  # a run and the service it is about
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """Seconds since the pull. `quiet_s`: so long a run without a fault may take to end before it is left to itself."""
+
+    term_s: float = 5.0
+    kill_s: float = 10.0
+    limit_s: float = 35.0  # after SIGKILL the guardian acts at once and has time for a few tries
+    quiet_s: float = 3.0
+    blind_s: float = 4.0
 
 
 class Halted(msgspec.Struct):
@@ -47,14 +52,15 @@ class Halted(msgspec.Struct):
 class Stopping:
     """One wait. `trouble` says why the ledger could not be followed."""
 
-    def __init__(self, state_dir: Path, wanted: Wanted, tell: Callable[[str], None], *, term_s: float = TERM_S) -> None:
+    def __init__(
+        self, state_dir: Path, wanted: Wanted, tell: Callable[[str], None], patience: Patience = Patience()
+    ) -> None:
         self.trouble = ""
         self.halted: dict[str, Halted] = {}
         self._state_dir = state_dir
         self._wanted = wanted
         self._tell = tell
-        self._term_s = term_s
-        self._kill_s = term_s + KILL_S - TERM_S
+        self._patience = patience
         self._pulled_at = time.time()
         self._began = time.monotonic()
         self._services: dict[str, str] = {}
@@ -62,7 +68,7 @@ class Stopping:
     def wait(self) -> list[Halted]:
         """Returns when nothing concerned has a fault open, or the time is over."""
         blind_since = None
-        while self._passed() < LIMIT_S:
+        while self._passed() < self._patience.limit_s:
             try:
                 if self._look():
                     break
@@ -70,7 +76,7 @@ class Stopping:
             except StoreError as why:
                 self.trouble = str(why)
                 blind_since = self._passed() if blind_since is None else blind_since
-                if self._passed() - blind_since > BLIND_S:
+                if self._passed() - blind_since > self._patience.blind_s:
                     break
             time.sleep(LOOK_S)
         return list(self.halted.values())
@@ -111,10 +117,10 @@ class Stopping:
             return False
         self._measure(ledger, one)
         ended = run.state == "ENDED" or store.alive(run.owner) is not True
-        return ended or one.gone_s is not None or self._passed() > QUIET_S
+        return ended or one.gone_s is not None or self._passed() > self._patience.quiet_s
 
     def _urge(self, run: RunRow, one: Halted, hot: list[FaultRow]) -> None:
-        due = [("SIGTERM", self._term_s), ("SIGKILL", self._kill_s)]
+        due = [("SIGTERM", self._patience.term_s), ("SIGKILL", self._patience.kill_s)]
         for name, after in due:
             if self._passed() >= after and name not in one.signals and run.state == "RUNNING":
                 if send(run.owner, signal.Signals[name]):

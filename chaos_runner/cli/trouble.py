@@ -8,6 +8,9 @@ import traceback
 from chaos_runner.cli.main import BUG, NOTHING_LEARNED, USAGE
 from chaos_runner.load import Invalid
 from chaos_runner.plan import Refusal
+from chaos_runner.pocket.demo import DemoError
+from chaos_runner.pocket.world import WorldError
+from chaos_runner.registry import Broken
 from chaos_runner.store import StoreError
 
 
@@ -26,7 +29,10 @@ def tell(error: Exception) -> int:
     if isinstance(error, Usage):
         print(f"chaos-runner: {error}", file=sys.stderr)
         return USAGE
-    if isinstance(error, Refusal | StoreError):
+    if isinstance(error, Broken):
+        print(f"chaos-runner: {error}; mend or remove that package", file=sys.stderr)
+        return USAGE
+    if isinstance(error, Refusal | StoreError | DemoError | WorldError):
         print(str(error), file=sys.stderr)
         return NOTHING_LEARNED
     traceback.print_exception(error)
