@@ -79,9 +79,8 @@ def _phases(run: Run, end: float) -> tuple[tuple[str, Span, int], ...]:
 def _window(view: FaultView, over: float | None, end: float) -> Window:
     start = view.intent_t if view.injected_t is None else view.injected_t
     gone = view.gone_t if view.gone_t is not None else over
-    judged_from = view.confirmed_t if view.confirmed_t is not None else view.injected_t
     judged_to = view.undo_t if view.undo_t is not None else gone if gone is not None else end
-    judged = Span(judged_from, judged_to) if judged_from is not None else None
+    judged = Span(view.injected_t, judged_to) if view.injected_t is not None else None
     return Window(view, Span(start, end if gone is None else gone), judged, gone is None and left(view))
 
 
