@@ -29,11 +29,11 @@ GAUGE_BAD = 0.5  # a gauge that was bad in more than half of its readings is vio
 
 
 def judged(
-    rules: Sequence[Rule], samples: Sequence[Sample], windows: Sequence[Collection[int]]
+    rules: Sequence[Rule], samples: Sequence[Sample], windows: Sequence[Collection[int]], *, fault_open: bool = True
 ) -> tuple[ClauseJudged, ...]:
-    """Every clause that decides while a fault is open, judged over the ticks from confirm to revert of each step."""
+    """Every clause that decides while a fault is open (or while none is), judged over these windows' ticks."""
     counts = by_clause(samples)
-    return tuple(_judged(rule, counts.get(rule.key, {}), windows) for rule in rules if rule.during)
+    return tuple(_judged(rule, counts.get(rule.key, {}), windows) for rule in rules if rule.judged(fault_open))
 
 
 def finding(clauses: Sequence[ClauseJudged]) -> Finding:

@@ -30,7 +30,12 @@ def refusals(rules: Sequence[Rule], experiment: Experiment) -> tuple[str, ...]:
 
 def warnings(rules: Sequence[Rule], experiment: Experiment) -> tuple[str, ...]:
     """Sentences: which abort rules cannot fire in time, and which verdicts hang by a few events."""
-    return (*_mute(rules), *_unspendable(rules, experiment), *_barely(rules))
+    return (*_harmless(experiment), *_mute(rules), *_unspendable(rules, experiment), *_barely(rules))
+
+
+def _harmless(experiment: Experiment) -> Iterator[str]:
+    if not experiment.faults():
+        yield "the method has no fault: HELD will only say that the steady state is steady"
 
 
 def _counting(rules: Sequence[Rule]) -> list[Rule]:
