@@ -6,6 +6,7 @@ Every problem comes back at once, with its place. Reads files only.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import msgspec
 from chaos_runner import configure, expect, load, registry
 from chaos_runner.api import Metric
 from chaos_runner.expect import Clause
-from chaos_runner.load import Invalid, Loaded, Problem
+from chaos_runner.load import Invalid, Loaded, Node, Problem
+from chaos_runner.load.nodes import locate
 from chaos_runner.model import Check, Checks, Config, Experiment
 from chaos_runner.rule import allowance
 
@@ -29,7 +31,10 @@ def kinds() -> dict[str, Any]:
 
 def read_experiment(path: Path) -> Loaded[Experiment]:
     """A valid experiment. Raises load.Invalid with every problem of the file."""
-    loaded = load.load(path, Experiment, kinds=kinds(), parsers=configure.parsers())
+    try:
+        loaded = load.load(path, Experiment, kinds=kinds(), parsers=configure.parsers())
+    except Invalid as invalid:
+        raise Invalid(_with_clauses(path, invalid), invalid.sources) from None
     problems = list(_problems(loaded))
     if problems:
         raise Invalid(problems, {loaded.document.file: loaded.document.text})
@@ -38,8 +43,11 @@ def read_experiment(path: Path) -> Loaded[Experiment]:
 
 def read_any(path: Path) -> Loaded[Any]:
     """A valid file of any kind, told by its `kind:`. Raises load.Invalid."""
-    loaded = load.load(path, Experiment, Config, Checks, kinds=kinds(), parsers=configure.parsers())
-    return read_experiment(path) if isinstance(loaded.value, Experiment) else loaded
+    root = load.read(path).root
+    kind = root.get("kind") if root.kind == "map" else None
+    if kind is not None and kind.value == "experiment/v1":
+        return read_experiment(path)
+    return load.load(path, Experiment, Config, Checks, kinds=kinds(), parsers=configure.parsers())
 
 
 def bundled(folder: str = "experiments") -> Path:
@@ -48,15 +56,40 @@ def bundled(folder: str = "experiments") -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / folder
 
 
+def _with_clauses(path: Path, invalid: Invalid) -> list[Problem]:
+    """The problems of a misshapen file, and those of the clauses of every check that is well-shaped by itself."""
+    problems = list(invalid.problems)
+    if problems[0].line == 0:
+        return problems
+    root = load.read(path).root
+    checks = root.get("steady_state") if root.kind == "map" else None
+    for pair in checks.pairs if checks is not None else ():
+        check, wrong = load.walk(pair.value, Check, kinds=kinds(), parsers=configure.parsers())
+        if check is not None and not wrong:
+            problems += _clause_problems(check, pair.value, str(pair.key.value), os.fspath(path))
+    return sorted(set(problems))
+
+
+def _clause_problems(check: Check, node: Node, name: str, file: str) -> Iterator[Problem]:
+    for field, n, why in _misfits(check):
+        place, _path = locate(node, (field, n))
+        yield Problem(file, place.line, place.col, f"steady_state.{name}.{field}[{n}]", why)
+
+
+def _misfits(check: Check) -> Iterator[tuple[str, int, str]]:
+    metrics = msgspec.convert(check.with_, registry.probes[check.probe]).metrics()
+    for field in ("expect", "during"):
+        for n, clause in enumerate(getattr(check, field)):
+            why = _misfit(clause, metrics, check)
+            if why:
+                yield field, n, why
+
+
 def _problems(loaded: Loaded[Experiment]) -> Iterator[Problem]:
     experiment = loaded.value
     for name, check in experiment.steady_state.items():
-        metrics = msgspec.convert(check.with_, registry.probes[check.probe]).metrics()
-        for field in ("expect", "during"):
-            for n, clause in enumerate(getattr(check, field)):
-                why = _misfit(clause, metrics, check)
-                if why:
-                    yield _at(loaded, ("steady_state", name, field, n), why)
+        for field, n, why in _misfits(check):
+            yield _at(loaded, ("steady_state", name, field, n), why)
     for path, confirmations in _confirmations(experiment):
         for n, confirmation in enumerate(confirmations):
             if confirmation.check and confirmation.check not in experiment.steady_state:

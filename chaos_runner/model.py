@@ -43,9 +43,9 @@ class Check(Value, frozen=True, kw_only=True):
             max_length=20,
         ),
     ] = ()
-    interval: Annotated[Duration, Meta(description="time between two samples of a probe that reads once a sample")] = (
-        1.0
-    )
+    interval: Annotated[
+        Duration, Meta(description="time between two samples of a probe that reads once a sample", ge=0.2)
+    ] = 1.0
 
     def clauses(self) -> tuple[Clause, ...]:
         """Every clause once: those of `expect`, then those that only `during` has. Samples count in this order."""
@@ -56,11 +56,6 @@ class Check(Value, frozen=True, kw_only=True):
         chosen = self.during if fault_open and self.during else self.expect
         every = self.clauses()
         return tuple(every.index(clause) for clause in chosen)
-
-    def problems(self) -> Iterator[Where]:
-        """Mistakes that need more than one field to see."""
-        if self.interval < 0.2:
-            yield ("interval",), "at least 200ms between samples"
 
 
 class BlastRadius(Value, frozen=True):
@@ -101,18 +96,13 @@ class ErrorBudget(Value, frozen=True):
 class Abort(Value, frozen=True):
     """When to stop early. Blindness, levers and the deadline are always on."""
 
-    violated_for: Annotated[Duration, Meta(description="how long a clause must be violated")] = 5.0
+    violated_for: Annotated[Duration, Meta(description="how long a clause must be violated", ge=1)] = 5.0
     per_check: Annotated[tuple[CheckAbort, ...], Meta(max_length=50)] = ()
     error_budget: ErrorBudget | None = None
 
     def patience(self, check: str) -> float:
         """Seconds a clause of this check must be violated."""
         return next((own.violated_for for own in self.per_check if own.check == check), self.violated_for)
-
-    def problems(self) -> Iterator[Where]:
-        """Mistakes that need more than one field to see."""
-        if self.violated_for < 1:
-            yield ("violated_for",), "at least 1s: a tick is one second"
 
 
 class ExpectedAlert(Value, frozen=True):
@@ -155,15 +145,10 @@ class FaultStep(Value, frozen=True, tag_field="step", tag="fault"):
     with_: Annotated[dict[str, Any], Meta(description="the fault's own fields; see `explain FAULT`")] = msgspec.field(
         name="with", default_factory=dict
     )
-    for_: Annotated[Duration, Meta(description="how long the fault stays (irreversible: how long to watch)")] = (
+    for_: Annotated[Duration, Meta(description="how long the fault stays (irreversible: how long to watch)", ge=1)] = (
         msgspec.field(name="for", default=30.0)
     )
     confirm: Annotated[tuple[Confirmation, ...], Meta(description="what shows the effect", max_length=10)] = ()
-
-    def problems(self) -> Iterator[Where]:
-        """Mistakes that need more than one field to see."""
-        if self.for_ < 1:
-            yield ("for",), "at least 1s: a tick is one second"
 
 
 class PauseStep(Value, frozen=True, tag_field="step", tag="pause"):
@@ -202,7 +187,7 @@ class Experiment(Value, frozen=True):
     title: Annotated[str, Meta(max_length=200)] = ""
     owner: Annotated[str, Meta(max_length=200)] = ""
     service: Annotated[str, Meta(max_length=200)] = ""
-    baseline: Annotated[Duration, Meta(description="how long to watch before the first fault")] = 30.0
+    baseline: Annotated[Duration, Meta(description="how long to watch before the first fault", ge=5)] = 30.0
     abort: Abort = Abort()
     alerts: Alerts | None = None
     recovery: Recovery = Recovery()
@@ -216,8 +201,6 @@ class Experiment(Value, frozen=True):
 
     def problems(self) -> Iterator[Where]:
         """Mistakes that need more than one field to see."""
-        if self.baseline < 5:
-            yield ("baseline",), "at least 5s: fewer ticks say nothing about a steady state"
         for n, own in enumerate(self.abort.per_check):
             if own.check not in self.steady_state:
                 yield ("abort", "per_check", n, "check"), _unknown("check", own.check, self.steady_state)

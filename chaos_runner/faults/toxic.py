@@ -57,7 +57,8 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         Meta(
             description="latency: later; bandwidth: slower; slow_close: closes late; timeout: nothing passes, then"
             " closes (its removal closes the connections too); reset_peer: connection reset; slicer: small pieces;"
-            " limit_data: closes after some bytes"
+            " limit_data: closes after some bytes",
+            extra={"noun": "toxic"},
         ),
     ]
     stream: Annotated[
