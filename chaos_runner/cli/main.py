@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
 def _guarded(name: str, words: list[str]) -> int:
     """One command, with every foreseen trouble as a sentence."""
     try:
-        return _called(name, words)
+        code = _called(name, words)
+        sys.stdout.flush()  # here, where a reader that left is no error
+        return code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

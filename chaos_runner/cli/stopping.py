@@ -35,6 +35,9 @@ class Patience(msgspec.Struct, frozen=True):
     blind_s: float = 4.0
 
 
+PATIENCE = Patience()
+
+
 class Halted(msgspec.Struct):
     """One run that was concerned. `gone_s`: from the pull to its last fault being gone; None: none was open."""
 
@@ -53,7 +56,7 @@ class Stopping:
     """One wait. `trouble` says why the ledger could not be followed."""
 
     def __init__(
-        self, state_dir: Path, wanted: Wanted, tell: Callable[[str], None], patience: Patience = Patience()
+        self, state_dir: Path, wanted: Wanted, tell: Callable[[str], None], patience: Patience = PATIENCE
     ) -> None:
         self.trouble = ""
         self.halted: dict[str, Halted] = {}
