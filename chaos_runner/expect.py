@@ -44,8 +44,7 @@ _FACTORS: dict[str, dict[str, float]] = {
 
 def _unit(name: str, what: str) -> msgspec.Meta:
     pattern, example = UNITS[name]
-    return msgspec.Meta(
-        ge=0,
+    return msgspec.Meta(  # no `ge`: msgspec allows one along an alias, and `quantity` refuses negative values
         description=f"{what}, such as {example}",
         extra={"unit": name},
         extra_json_schema={"type": "string", "pattern": pattern.pattern},
