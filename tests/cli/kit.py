@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +31,7 @@ service: shop
 steady_state:
   listener:
     probe: tcp
-    with: {{address: "127.0.0.1:{port}"}}
+    with: {{address: "127.0.0.1:{port}", rate: 20/s}}
     expect: [success >= 90%]
 baseline: 5s
 blast_radius: {{max_duration: 60s}}
@@ -82,6 +85,25 @@ def open_fault(ledger: SqliteStore, mark: Path, run: str = RUN) -> None:
     ledger.commit_intent(row, stamped(IntentCommitted(row.id, target, "noop", 0, "file", undo), 2.0))
     mark.write_text(text)
     ledger.set_fault_state(row.id, 1, "INJECTED", record=stamped(FaultInjected(row.id, 0.1), 2.1))
+
+
+@contextmanager
+def listener() -> Iterator[int]:
+    """A port that accepts every connection and closes it."""
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                server.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sqlite3
 import threading
 import time
@@ -240,8 +239,8 @@ def _closed(ledger: object) -> None:
 def test_a_real_run_is_halted_undone_and_aborted(call: Call, home: Path) -> None:
     """The whole way: a run in a process of its own, a lever, the fault gone, exit code 4."""
     mark = home / "mark"
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        (home / "x.yaml").write_text(kit.EXPERIMENT.format(port=listener.getsockname()[1], file=mark))
+    with kit.listener() as port:
+        (home / "x.yaml").write_text(kit.EXPERIMENT.format(port=port, file=mark))
         child = kit.runner("run", "x.yaml", "-e", "demo", "--state", home / "state", cwd=_configured(home))
         try:
             _until(mark.exists, child)

@@ -1,0 +1,155 @@
+"""The doctor finds what is wrong, names the next step, and never prints a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from chaos_runner.cli import examine
+from chaos_runner.store import levers
+from tests.cli import kit
+from tests.cli.conftest import Call, Said
+
+SECRET = "hunter2-correct-horse"
+
+
+def configured(home: Path, text: str) -> None:
+    (home / "chaos-runner.yaml").write_text(f"kind: config/v1\nenvironments:\n  staging: {text}\n")
+
+
+def found(said: Said, what: str) -> dict[str, str]:
+    return next(one for one in said.json["findings"] if one["what"] == what)
+
+
+def test_a_machine_that_is_well_is_all_ok(call: Call, home: Path) -> None:
+    configured(home, "{}")
+
+    said = call("doctor")
+
+    assert said.code == 0
+    assert [line.split()[0] for line in said.out.splitlines()[:-2]] == ["ok"] * 7
+    assert "starts, and was ready after" in said.out
+    assert said.out.endswith("\n0 failed, 0 warned, 7 ok\n")
+    assert not (home / "state").exists()
+
+
+def test_a_demo_that_is_not_running_is_a_warning_with_the_command(call: Call) -> None:
+    said = call("doctor", "-e", "demo")
+
+    assert said.code == 0
+    assert "warn  demo" in said.out
+    assert "next: chaos-runner demo up" in said.out
+
+
+def test_what_cannot_be_reached_fails_with_the_next_step(call: Call, home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        configured(
+            home,
+            f"{{toxiproxy: {{url: 'http://127.0.0.1:{closed}'}}, commands: [/no/such/program], "
+            f"services: {{up: 'http://127.0.0.1:{server.getsockname()[1]}', down: '127.0.0.1:{closed}'}}, "
+            f"processes: {{gone: {{pid: 4194300, start_time: 1}}}}}}",
+        )
+        said = call("doctor", "-o", "json")
+
+    assert said.code == 3
+    states = {one["what"]: one["state"] for one in said.json["findings"] if one["what"].startswith("staging")}
+    assert states == {
+        "staging: toxiproxy": "fail",
+        "staging: service up": "ok",
+        "staging: service down": "fail",
+        "staging: process gone": "fail",
+        "staging: command /no/such/program": "fail",
+        "staging: leftovers": "fail",
+    }
+    assert all(one["next"] for one in said.json["findings"] if one["state"] == "fail")
+
+
+def test_a_dead_run_a_pulled_lever_and_an_open_folder_are_named(call: Call, home: Path) -> None:
+    with kit.run_of(home / "state", kit.gone_owner(), home / "mark"):
+        pass
+    levers.pull(home / "state", "global", "ann", "")
+    said = call("doctor", "-e", "demo", "-o", "json")
+
+    assert found(said, "ledger")["next"] == "chaos-runner recover"
+    assert found(said, "levers")["next"] == "chaos-runner resume global --reason WHY"
+    (home / "state").chmod(0o755)
+    assert found(call("doctor", "-e", "demo", "-o", "json"), "state folder")["state"] == "fail"
+
+
+def test_a_missing_secret_is_named_by_its_reference(call: Call, home: Path) -> None:
+    configured(home, "{toxiproxy: {url: 'http://127.0.0.1:9', token: env:NO_SUCH_TOKEN}}")
+
+    said = call("doctor")
+
+    assert said.code == 3
+    assert "env:NO_SUCH_TOKEN" in said.out
+
+
+def test_no_command_prints_a_secret(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAOS_TEST_TOKEN", SECRET)
+    (home / "token").write_text(SECRET)
+    for reference in ("env:CHAOS_TEST_TOKEN", f"file:{home}/token"):
+        configured(home, f"{{toxiproxy: {{url: 'http://127.0.0.1:9', token: '{reference}'}}}}")
+        call("new", "x", "--class", "hang")
+        for words in (["doctor"], ["plan", "experiments/x.yaml"], ["run", "experiments/x.yaml"], ["status"]):
+            said = call(*words, "-o", "json")
+            assert SECRET not in said.out + said.err
+            said = call(*words)
+            assert SECRET not in said.out + said.err
+    assert not any(SECRET.encode() in path.read_bytes() for path in (home / "state").rglob("*") if path.is_file())
+
+
+@contextmanager
+def proxy(tmp_path: Path) -> Iterator[str]:
+    """The embedded proxy in a process of its own."""
+    child = kit.runner("proxy", "--port", "0", cwd=tmp_path)
+    try:
+        assert child.stdout is not None
+        yield child.stdout.readline()
+    finally:
+        child.terminate()
+        child.communicate(timeout=20)
+
+
+def test_an_address_of_this_machine_is_loopback_and_others_are_not() -> None:
+    assert examine._is_loopback("127.0.0.1")
+    assert examine._is_loopback("localhost")
+    assert examine._is_loopback("::1")
+    assert not examine._is_loopback("10.0.0.7")
+    assert not examine._is_loopback("toxi.example")
+
+
+def test_a_check_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examine, "CHECK_S", 0.1)
+
+    async def hang() -> examine.Finding:
+        await asyncio.sleep(60)
+        return examine.Finding("ok", "", "")
+
+    finding = asyncio.run(examine._bounded("x", hang))
+
+    assert finding.state == "fail"
+    assert "no answer" in finding.said
+
+
+def test_the_guardian_that_was_tried_is_gone_afterwards(call: Call, home: Path) -> None:
+    configured(home, "{}")
+    before = _children()
+    call("doctor")
+
+    assert _children() == before
+    assert threading.active_count() < 10
+
+
+def _children() -> set[str]:
+    tasks = Path(f"/proc/{os.getpid()}/task")
+    return {child for task in tasks.iterdir() for child in (task / "children").read_text().split()}
