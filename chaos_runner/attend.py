@@ -10,12 +10,13 @@ from collections.abc import Callable
 import anyio
 
 from chaos_runner.api import Absent, Confirms, Doubt, Drifted, Env, Fault, Leases, Refused, Replaces, Undo
+from chaos_runner.clock import nursery
 from chaos_runner.confirm import Effect
 from chaos_runner.model import Confirmation
 
 LEASE_TTL_S = 5.0
 EVERY_S = 1.0
-LOOK_EVERY = 5  # turns between two reads of the fault itself
+LOOK_EVERY = 2  # turns between two reads of the fault itself
 CALL_S = 2.4  # below half the lease's time to live
 
 
@@ -36,6 +37,7 @@ class Attendance:
         self.replaced = ""
         self.replaced_within: float | None = getattr(fault, "replaced_within", None)
         self.figures: dict[str, float] = {}
+        self._held = anyio.CancelScope()
         self._fault = fault
         self._env = env
         self._undo = undo
@@ -53,15 +55,29 @@ class Attendance:
     async def lease(self) -> None:
         """Makes the lease. Raises Doubt or Refused: a target that knows leases must grant one before the fault."""
         if isinstance(self._fault, Leases):
-            self.leased = await self._fault.lease(self._env, self._undo, LEASE_TTL_S)
+            try:
+                with anyio.fail_after(CALL_S):
+                    self.leased = await self._fault.lease(self._env, self._undo, LEASE_TTL_S)
+            except TimeoutError:
+                msg = f"no answer within {CALL_S:g} s"
+                raise Doubt(msg) from None
 
     async def keep(self, gone: Callable[[str], None]) -> None:
-        """Attends until cancelled; calls `gone` once if the fault is found absent or changed."""
+        """Attends until `end`; calls `gone` once if the fault is found absent or changed."""
+        with self._held:
+            async with nursery() as group:
+                group.start_soon(self.keep_lease)  # by itself: a slow read must not let the lease lapse
+                await self._watch(gone)
+
+    def end(self) -> None:
+        """The undo begins: what is read from now on says nothing about the fault."""
+        self._held.cancel()
+
+    async def _watch(self, gone: Callable[[str], None]) -> None:
         turn = 0
         while True:
             await anyio.sleep(EVERY_S)
             turn += 1
-            await self._renew()
             await self._read_effect()
             await self._read_replaced()
             if turn % LOOK_EVERY == 0 and not self.effect.absent:
@@ -79,7 +95,7 @@ class Attendance:
             gone(self.effect.absent)
 
     async def keep_lease(self) -> None:
-        """Renews the lease until cancelled, while the fault is being undone."""
+        """Renews the lease until cancelled: while the fault is held, and while it is being undone."""
         while True:
             await self._renew()
             await anyio.sleep(EVERY_S)

@@ -12,10 +12,10 @@ from anyio.abc import TaskGroup
 
 
 class Clock:
-    """Starts when made. `now` ignores clock steps; `wall` is only ever printed."""
+    """Starts when made, or `ago_s` before. `now` ignores clock steps; `wall` is only ever printed."""
 
-    def __init__(self, wall: Callable[[], float] = time.time) -> None:
-        self.t0 = anyio.current_time()
+    def __init__(self, wall: Callable[[], float] = time.time, *, ago_s: float = 0.0) -> None:
+        self.t0 = anyio.current_time() - ago_s
         self.wall = wall
 
     def now(self) -> float:

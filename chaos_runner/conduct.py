@@ -31,7 +31,7 @@ from chaos_runner.model import Experiment
 from chaos_runner.plan import Plan, Refusal
 from chaos_runner.planning import SILENCE_S
 from chaos_runner.records import Outcome, Run, RunStarted, fold
-from chaos_runner.store import Busy, Owner, Store, StoreError, levers
+from chaos_runner.store import Busy, Owner, Stamped, Store, StoreError, levers
 from chaos_runner.ticks import Interrupts, Status
 
 _RANKS = {"runner": 0, "guardian": 1, "lease": 2}
@@ -223,6 +223,7 @@ def _begin(
 ) -> RunJournal:
     plan = order.plan
     connections: Mapping[str, Any] = msgspec.to_builtins(plan.connections)
+    stamped = Stamped(record=started, at=clock.wall(), t=0.0)
     try:
         epoch = ledger.begin_run(
             run_id,
@@ -232,6 +233,7 @@ def _begin(
             connections=connections,
             deadline_at=clock.wall() + plan.worst_case_s,
             runs_at_once=plan.connections.ceilings.runs_at_once,
+            record=stamped,
         )
     except Busy as why:
         msg = f"not started: {why}"
@@ -240,7 +242,7 @@ def _begin(
         msg = f"not started: the store cannot be written: {why}"
         raise Refusal(msg) from None
     journal = RunJournal(ledger, run_id, epoch, clock, listener)
-    journal.note(started)
+    journal.heard(stamped)
     return journal
 
 

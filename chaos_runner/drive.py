@@ -1,7 +1,8 @@
 """Executes the commands of `lifecycle` for one fault: the same code in the runner, the guardian and recovery.
 
 Decides nothing about a fault. Every await on the target is bounded; an answer that does not come is doubt, never
-success. While undoing, the journal is told only after the target was asked.
+success, and so is an error that no fault may raise: it is kept in `bug`, and the undo goes on. While undoing, the
+journal is told only after the target was asked.
 """
 
 from __future__ import annotations
@@ -109,9 +110,11 @@ class Drive:
         self._guard = guard
         self._by = by
         self._shout = shout or (lambda _why: None)
+        self.bug: Exception | None = None
         self._sent_t = 0.0
         self._drift = ""
-        self._deferred: deque[tuple[lifecycle.State, records.AnyRecord | None, float]] | None = None
+        self._coming_out = False
+        self._deferred: deque[tuple[lifecycle.State, records.AnyRecord | None, float]] = deque()
 
     async def inject(self) -> Life:
         """Intent, arm, inject, read back. Ends INJECTED, UNKNOWN (undo it), CLOSED (refused) or PLANNED (no intent)."""
@@ -119,19 +122,25 @@ class Drive:
         return self.life
 
     async def undo(self, *, orphaned: bool = False, patience_s: float = PATIENCE_S, keep_on: bool = False) -> Life:
-        """Reverts and verifies. Ends CLOSED, SPENT, or - unless `keep_on` - WATCHING or STUCK for others to finish."""
-        self._deferred = deque()
+        """Reverts and verifies. Ends CLOSED, SPENT, or - unless `keep_on` - WATCHING or STUCK for others to finish.
+
+        Safe to cut off and to repeat. The caller tells the journal with `tell` once nothing waits for it.
+        """
+        self._coming_out = True
         impatient = anyio.current_time() + patience_s
         pending: Event | None = lifecycle.UndoAsked(orphaned=orphaned)
-        if self.life.state == "WATCHING" and not orphaned:
-            pending = lifecycle.WatchOver()
         for _ in range(EVENTS_MAX):
             if pending is None:
                 break
             wait = await self._follow(pending)
             pending = await self._wait(wait, impatient, keep_on)
-        self._tell()
         return self.life
+
+    def tell(self) -> None:
+        """Tells the journal what the undo has held back."""
+        while self._deferred:
+            state, record, t = self._deferred.popleft()
+            self._journal.save_state(self.row.id, state, record, t)
 
     async def _follow(self, event: Event) -> lifecycle.Retry | lifecycle.Watch | None:
         """Feeds the event and everything that follows from it, up to a command that means waiting."""
@@ -151,11 +160,11 @@ class Drive:
     async def _wait(
         self, wait: lifecycle.Retry | lifecycle.Watch | None, impatient: float, keep_on: bool
     ) -> Event | None:
-        self._tell()
         if isinstance(wait, lifecycle.Watch):
             return await self._watch(wait, keep_on)
         if wait is None:
             return None
+        self.tell()
         late = anyio.current_time() + wait.after_s >= impatient
         if late and self.life.state == "UNDOING":
             await self._follow(lifecycle.PatienceOver())
@@ -165,8 +174,9 @@ class Drive:
         return lifecycle.RetryDue()
 
     async def _watch(self, wait: lifecycle.Watch, keep_on: bool) -> Event | None:
-        if not keep_on:
+        if wait.seconds > 0 and not keep_on:
             return None
+        self.tell()
         await anyio.sleep(wait.seconds)
         return lifecycle.WatchOver()
 
@@ -218,7 +228,6 @@ class Drive:
         return lifecycle.GuardianArmed()
 
     async def _disarm(self) -> None:
-        self._tell()
         if self._guard is not None:
             await self._guard.disarm(self.row.id)
 
@@ -231,15 +240,24 @@ class Drive:
             return lifecycle.Denied(str(why))
         except (Doubt, TimeoutError) as why:
             return lifecycle.Doubted(str(why) or f"no answer within {GOING_IN_S:g} s")
+        except Exception as bug:
+            return lifecycle.Doubted(self._kept(bug))
         return lifecycle.Accepted()
 
+    def _kept(self, bug: Exception) -> str:
+        """A bug of the fault's: doubt like any other, for nothing may cost the undo; raised again by the engine."""
+        self.bug = self.bug or bug
+        return f"{type(bug).__name__}: {bug}"
+
     async def _observe(self) -> Event:
-        limit = GOING_IN_S if self._deferred is None else COMING_OUT_S
+        limit = COMING_OUT_S if self._coming_out else GOING_IN_S
         try:
             with anyio.fail_after(limit):
                 seen = await self.fault.observe(self._env, self.undo_record)
         except (Refused, Doubt, TimeoutError) as why:
             return lifecycle.Seen("unreadable", str(why) or f"no answer within {limit:g} s")
+        except Exception as bug:
+            return lifecycle.Seen("unreadable", self._kept(bug))
         if isinstance(seen, Absent):
             self.gone_t, self._drift = self._journal.now(), seen.drift
             return lifecycle.Seen("absent", seen.drift)
@@ -247,8 +265,6 @@ class Drive:
         return lifecycle.Seen(words.get(type(seen), "unreadable"), seen.why)
 
     async def _revert(self) -> Event:
-        sent_t = self._journal.now()
-        self.undo_sent_t = self.undo_sent_t or sent_t
         return await self._asked(self.fault.revert, lifecycle.Reverted())
 
     async def _fence(self, command: Command) -> Event:
@@ -263,29 +279,26 @@ class Drive:
             with anyio.fail_after(COMING_OUT_S):
                 await ask(self._env, self.undo_record)
         except (Refused, Doubt, TimeoutError) as why:
-            failed = str(why) or f"no answer within {COMING_OUT_S:g} s"
-            attempt = records.UndoFailed(fault=self.row.id, why=failed, attempt=self.life.attempts + 1)
-            self._defer(self.life.state, attempt)
-            return lifecycle.RevertFailed(failed)
+            return self._failed(str(why) or f"no answer within {COMING_OUT_S:g} s")
+        except Exception as bug:
+            return self._failed(self._kept(bug))
         return well
+
+    def _failed(self, why: str) -> Event:
+        self._defer(self.life.state, records.UndoFailed(fault=self.row.id, why=why, attempt=self.life.attempts + 1))
+        return lifecycle.RevertFailed(why)
 
     def _save(self, state: lifecycle.State, why: str) -> None:
         record = self._record(state, why)
         if state == "INJECTED":
             self.injected_t = self._journal.now()
-        if self._deferred is None:
-            self._journal.save_state(self.row.id, state, record, self._journal.now())
-        else:
+        if self._coming_out:
             self._defer(state, record)
+        else:
+            self._journal.save_state(self.row.id, state, record, self._journal.now())
 
     def _defer(self, state: lifecycle.State, record: records.AnyRecord | None) -> None:
-        if self._deferred is not None:
-            self._deferred.append((state, record, self._journal.now()))
-
-    def _tell(self) -> None:
-        while self._deferred:
-            state, record, t = self._deferred.popleft()
-            self._journal.save_state(self.row.id, state, record, t)
+        self._deferred.append((state, record, self._journal.now()))
 
     def _record(self, state: lifecycle.State, why: str) -> records.AnyRecord | None:
         fault, now = self.row.id, self._journal.now()
@@ -294,7 +307,8 @@ class Drive:
                 return records.FaultInjected(fault=fault, seconds=round(now - self._sent_t, 6))
             case "UNKNOWN":
                 return records.FaultUncertain(fault=fault, why=why)
-            case "UNDOING":
+            case "UNDOING" if self.undo_sent_t is None:
+                self.undo_sent_t = now
                 return records.UndoBegan(fault=fault, sent_t=now, by=self._by)
             case "UNDONE":
                 gone = self.gone_t if self.gone_t is not None else now

@@ -111,6 +111,9 @@ class GuardianLine:
         self._try_send(wire.Bye())
         if self._socket is not None:
             self._socket.close()
+            self._socket = None
+        if self._process is not None and self._process.poll() is None:
+            self._process.returncode = 0  # it may outlive us, on purpose: nobody waits for it
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1

@@ -6,30 +6,33 @@ a thread that may hang. Everything it imports is imported before it answers READ
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+import traceback
 from pathlib import Path
+from typing import Any
 
 import anyio
 import msgspec
 
 from chaos_runner import registry, wire
-from chaos_runner.api import Doubt, Env, Fault, Fences, Leases, Refused, Undo
+from chaos_runner.api import Doubt, Env, Refused
 from chaos_runner.clients import toxiproxy
 from chaos_runner.clock import nursery
-from chaos_runner.drive import PATIENCE_S, By, Drive, Journal
+from chaos_runner.drive import Drive
 from chaos_runner.journal import ThreadJournal
-from chaos_runner.lifecycle import Life
 from chaos_runner.model import Environment
+from chaos_runner.orphans import Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
 from chaos_runner.records import Outcome
 from chaos_runner.store import FaultRow
 
 HELLO_S = 10.0
 KILL_S = 1.0
-LEASE_S = 5.0
+LAST_WORDS_S = 0.5
+IDLE_S = 60.0  # silence while nothing is armed: there is nothing to undo, and a runner may be long in starting
 
 
 class Guardian:
@@ -43,16 +46,16 @@ class Guardian:
         self.farewell = False
 
     async def receive(self) -> wire.Message | None:
-        """The next message; None once the other end is gone."""
+        """The next message; None once the other end is gone, or talks nonsense."""
         while not self._inbox:
             await anyio.wait_readable(self._line)
             try:
                 chunk = self._line.recv(65536)
-            except OSError:
+                self._inbox += self._lines.feed(chunk)
+            except (OSError, wire.WireError):
                 return None
             if not chunk:
                 return None
-            self._inbox += self._lines.feed(chunk)
         return self._inbox.pop(0)
 
     async def send(self, message: wire.Message) -> None:
@@ -64,23 +67,22 @@ class Guardian:
 
     async def watch(self, ttl_s: float) -> str:
         """Follows the runner until it says goodbye, dies or is silent for `ttl_s`; answers why it stopped."""
-        while True:
-            with anyio.move_on_after(ttl_s):
+        while not self.farewell:
+            limit_s = ttl_s if self.rows else max(ttl_s, IDLE_S)
+            message: wire.Message | None = None
+            with anyio.move_on_after(limit_s) as silence:
                 message = await self.receive()
-                if message is None:
-                    return "the runner died"
-                await self._obey(message)
-                if self.farewell:
-                    return ""
-                continue
-            return f"the runner was silent for {ttl_s:g} s"
+            if silence.cancelled_caught:
+                return f"the runner was silent for {limit_s:g} s"
+            if message is None:
+                return "the runner died"
+            await self._obey(message)
+        return ""
 
     async def _obey(self, message: wire.Message) -> None:
         match message:
             case wire.Arm(row):
-                held = msgspec.convert(row, FaultRow)
-                self.rows[held.id] = held
-                await self.send(wire.Armed(id=held.id))
+                await self._arm(row)
             case wire.Disarm(fault):
                 self.rows.pop(fault, None)
             case wire.Bye():
@@ -88,77 +90,21 @@ class Guardian:
             case _:
                 pass
 
-
-def fault_of(row: FaultRow) -> Fault:
-    """The fault a row speaks of, rebuilt from its undo."""
-    undo = msgspec.convert(row.undo, Undo)
-    fault: Fault = msgspec.convert(undo.params, registry.faults[row.kind])
-    return fault
-
-
-async def undo_rows(
-    rows: list[FaultRow],
-    env: Env,
-    journal: Journal,
-    *,
-    by: By = "guardian",
-    shout: Callable[[str], None],
-    patience_s: float = PATIENCE_S,
-    keep_on: bool = True,
-) -> list[Drive]:
-    """Undoes every row: targets in parallel, last-in first-out within one.
-
-    With `keep_on` it ends when all are closed or spent, however long that takes.
-    """
-    drives = [_drive(row, env, journal, by, shout) for row in rows]
-    lanes: dict[str, list[Drive]] = {}
-    for drive in reversed(drives):
-        lanes.setdefault(drive.row.target.key, []).append(drive)
-
-    async def undo_lane(lane: list[Drive]) -> None:
-        for drive in lane:
-            await drive.undo(orphaned=True, patience_s=patience_s, keep_on=keep_on)
-
-    async with nursery() as group:
-        for lane in lanes.values():
-            group.start_soon(undo_lane, lane)
-    return drives
-
-
-def _drive(row: FaultRow, env: Env, journal: Journal, by: By, shout: Callable[[str], None]) -> Drive:
-    fault = fault_of(row)
-    life = Life(state="INJECTED", reversible=row.reversible, fences=isinstance(fault, Fences), certain=False)
-    return Drive(row, fault, env, journal, by=by, life=life, shout=shout)
-
-
-async def keep_leases(rows: list[FaultRow], env: Env) -> None:
-    """Renews every lease while undoing: a lease that lapses would take the fences away."""
-    while True:
-        for row in rows:
-            fault = fault_of(row)
-            if isinstance(fault, Leases):
-                with anyio.move_on_after(LEASE_S / 2):
-                    try:
-                        await fault.lease(env, msgspec.convert(row.undo, Undo), LEASE_S)
-                    except (Refused, Doubt):
-                        continue
-        await anyio.sleep(1)
-
-
-async def release(rows: list[FaultRow], env: Env) -> None:
-    """Ends the run's lease; best effort, it lapses by itself."""
-    for row in rows[:1]:
-        fault = fault_of(row)
-        if isinstance(fault, Leases):
-            try:
-                await fault.release(env, msgspec.convert(row.undo, Undo))
-            except (Refused, Doubt):
-                return
+    async def _arm(self, row: dict[str, Any]) -> None:
+        try:
+            held = msgspec.convert(row, FaultRow)
+            fault_of(held)
+        except (msgspec.ValidationError, Unusable) as why:
+            await self.send(wire.NotReady(why=str(why)))
+            return
+        self.rows[held.id] = held
+        await self.send(wire.Armed(id=held.id))
 
 
 async def guard(line: socket.socket, pidfd: int) -> int:
     """The guardian's whole life. Exit status 0 when nothing is left."""
     guardian = Guardian(line)
+    hello: wire.Message | None = None
     with anyio.move_on_after(HELLO_S):
         hello = await guardian.receive()
     if not isinstance(hello, wire.Hello):
@@ -166,7 +112,7 @@ async def guard(line: socket.socket, pidfd: int) -> int:
     env = Env(hello.environment, msgspec.convert(hello.connections, Environment), hello.secrets)
     try:
         reads = await _ready(hello, env)
-    except (Refused, Doubt, KeyError) as trouble:
+    except (Refused, Doubt, KeyError, registry.Broken) as trouble:
         await guardian.send(wire.NotReady(why=str(trouble)))
         return 1
     await guardian.send(wire.Ready(reads=reads, pid=os.getpid()))
@@ -191,13 +137,13 @@ async def _ready(hello: wire.Hello, env: Env) -> tuple[str, ...]:
 
 
 async def _watch(guardian: Guardian, ttl_s: float, pidfd: int) -> str:
-    """As Guardian.watch, but the runner's pidfd ends it too."""
+    """As Guardian.watch, but the runner's pidfd ends it too, once its last words are read."""
     why = "the runner died"
-    async with anyio.create_task_group() as group:
+    async with nursery() as group:
 
         async def death() -> None:
             await anyio.wait_readable(pidfd)
-            await anyio.sleep(0.01)  # its last words may still be in the socket
+            await anyio.sleep(LAST_WORDS_S)  # its end of the line is closed by now, unless a child of it has it too
             group.cancel_scope.cancel()
 
         group.start_soon(death)
@@ -217,23 +163,41 @@ async def _kill(pidfd: int) -> None:
 
 
 async def _take_over(guardian: Guardian, hello: wire.Hello, env: Env, why: str) -> None:
+    """Undoes, ends the run, and only then stays for what is fenced or stuck."""
     rows = list(guardian.rows.values())
-    journal = ThreadJournal(Path(hello.state_dir), hello.run, hello.t0)
-    async with anyio.create_task_group() as group:
-        if rows:
-            group.start_soon(keep_leases, rows, env)
-        await undo_rows(rows, env, journal, shout=_shout)
-        group.cancel_scope.cancel()
+    journal = ThreadJournal(Path(hello.state_dir), hello.run, hello.epoch, hello.t0)
+    drives = drives_of(rows, env, journal, shout=_shout)
+    async with leased(rows, env):
+        await undo_all(drives, keep_on=False)
+        if why:
+            journal.end(_outcome(drives, why))
+        await undo_all([drive for drive in drives if drive.life.open])
     await release(rows, env)
-    if why:
-        outcome = Outcome(finding="UNKNOWN", stopped_by="died", cleanup="CLEAN", why=why)
-        journal.end(outcome)
     await anyio.to_thread.run_sync(journal.close)
+    for trouble in dict.fromkeys(journal.trouble):
+        _shout(trouble)
+    for drive in drives:
+        if drive.bug is not None:
+            traceback.print_exception(drive.bug)
+
+
+def _outcome(drives: list[Drive], why: str) -> Outcome:
+    left = [
+        f"{one.row.kind} on {one.row.target.key} ({one.row.id}): {one.life.why}" for one in drives if left_behind(one)
+    ]
+    watching = any(one.life.state == "WATCHING" for one in drives)
+    return Outcome(
+        finding="UNKNOWN",
+        stopped_by="died",
+        cleanup="LEFT" if left else "WATCHING" if watching else "CLEAN",
+        why="; ".join([*left, why]),
+    )
 
 
 def _shout(why: str) -> None:
-    sys.stderr.write(f"{why}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{why}\n")
+        sys.stderr.flush()
 
 
 def main(fd: str, pidfd: str) -> None:

@@ -5,35 +5,54 @@ A store that cannot be written forbids injecting and never delays undoing.
 
 from __future__ import annotations
 
+import functools
+import math
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from chaos_runner import store
 from chaos_runner.clock import Clock
 from chaos_runner.drive import JournalError
 from chaos_runner.lifecycle import State
 from chaos_runner.records import AnyRecord, Entry, IntentCommitted, Outcome, RunEnded, Sample
-from chaos_runner.store import FaultRow, Owner, Stamped, Store, StoreError
+from chaos_runner.store import FaultRow, Fenced, Owner, Stamped, Store, StoreError
 from chaos_runner.verdict import headline
 
 Listener = Callable[[Entry], None]
 CLOSE_S = 10.0
+AGAIN_S = 2.0  # between two tries of a store that failed
+TRIES = 5
+END_TRIES = 3
+TAKE_OVER_TRIES = 30
+
+_T = TypeVar("_T")
 
 
 class RunJournal:
-    """The journal of the process that owns the run. `trouble` holds what could not be written."""
+    """The journal of the process that owns the run.
+
+    What is written by best effort waits in order while the store fails, and each try costs at most the store's own
+    limit; `trouble` holds what could not be written after all. `bug` is what a listener raised: it hears no more.
+    """
 
     def __init__(self, ledger: Store, run: str, epoch: int, clock: Clock, listener: Listener | None = None) -> None:
         self.run = run
         self.epoch = epoch
         self.trouble: list[str] = []
+        self.bug: Exception | None = None
         self._ledger = ledger
         self._clock = clock
         self._listener = listener
         self._seq = 0
+        self._backlog: deque[_Write] = deque()
+        self._again_t = 0.0
 
     def now(self) -> float:
         """Seconds since the run's start."""
@@ -42,74 +61,115 @@ class RunJournal:
     def save_intent(self, row: FaultRow, record: IntentCommitted) -> None:
         """Commits the row, durably, under the run's epoch. Raises JournalError."""
         stamped = self._stamp(record, None)
-        try:
-            self._ledger.commit_intent(row, stamped)
-        except StoreError as why:
-            raise JournalError(str(why)) from None
-        self._heard(stamped)
+        self._strictly(lambda: self._ledger.commit_intent(row, stamped))
+        self.heard(stamped)
 
     def save_state(self, fault: str, state: State, record: AnyRecord | None, t: float) -> None:
-        """Writes the state and its record as of `t`; what fails is kept in `trouble`."""
+        """Writes the state and its record as of `t`; never raises."""
         stamped = self._stamp(record, t) if record is not None else None
-        try:
-            self._ledger.set_fault_state(fault, self.epoch, state, record=stamped)
-        except StoreError as why:
-            self.trouble.append(f"{fault} {state}: {why}")
+        self._later(f"{fault} {state}", lambda: self._ledger.set_fault_state(fault, self.epoch, state, record=stamped))
         if stamped is not None:
-            self._heard(stamped)
+            self.heard(stamped)
 
     def note(self, record: AnyRecord, t: float | None = None) -> None:
         """Appends a record. Raises JournalError."""
         stamped = self._stamp(record, t)
-        try:
-            self._ledger.append(self.run, stamped.record, stamped.at, stamped.t, self.epoch)
-        except StoreError as why:
-            raise JournalError(str(why)) from None
-        self._heard(stamped)
+        self._strictly(lambda: self._append(stamped))
+        self.heard(stamped)
 
     def try_note(self, record: AnyRecord, t: float | None = None) -> None:
-        """As `note`; what fails is kept in `trouble`."""
-        try:
-            self.note(record, t)
-        except JournalError as why:
-            self.trouble.append(str(why))
+        """As `note`, but never raises."""
+        stamped = self._stamp(record, t)
+        self._later(type(record).__name__, lambda: self._append(stamped))
+        self.heard(stamped)
 
     def add_samples(self, samples: Iterable[Sample]) -> None:
         """One commit for a tick's samples. Raises JournalError."""
-        try:
-            self._ledger.add_samples(self.run, samples)
-        except StoreError as why:
-            raise JournalError(str(why)) from None
+        self._strictly(lambda: self._ledger.add_samples(self.run, samples))
 
     def end(self, record: RunEnded, figures: dict[str, float], *, verdict: str = "") -> None:
-        """Ends the run under `verdict`, by default the outcome's headline; what fails is kept in `trouble`."""
+        """Ends the run under `verdict`, by default the outcome's headline; never raises."""
         stamped = self._stamp(record, None)
         word = verdict or headline(record.outcome)
+        self._later(
+            "RunEnded", lambda: self._ledger.end_run(self.run, self.epoch, word, record=stamped, figures=figures)
+        )
+        for _ in range(END_TRIES):
+            self._settle()
+        self.trouble += [f"not written: {one.what}" for one in self._backlog]
+        self.heard(stamped)
+
+    def heard(self, stamped: Stamped) -> None:
+        """Tells the listener; what it raises is kept, for no listener may come between a fault and its undo."""
+        self._seq += 1
+        if self._listener is None:
+            return
         try:
-            self._ledger.end_run(self.run, self.epoch, word, record=stamped, figures=figures)
-        except StoreError as why:
-            self.trouble.append(str(why))
-        self._heard(stamped)
+            self._listener(Entry(run=self.run, seq=self._seq, at=stamped.at, t=stamped.t, record=stamped.record))
+        except Exception as bug:
+            self.bug, self._listener = bug, None
+
+    def _append(self, stamped: Stamped) -> None:
+        self._ledger.append(self.run, stamped.record, stamped.at, stamped.t, self.epoch)
 
     def _stamp(self, record: AnyRecord, t: float | None) -> Stamped:
         now = self.now()
         moment = now if t is None else t
         return Stamped(record=record, at=self._clock.wall() - (now - moment), t=moment)
 
-    def _heard(self, stamped: Stamped) -> None:
-        self._seq += 1
-        if self._listener is not None:
-            self._listener(Entry(run=self.run, seq=self._seq, at=stamped.at, t=stamped.t, record=stamped.record))
+    def _strictly(self, write: Callable[[], object]) -> None:
+        """Writes now, after everything that waits."""
+        if self._clock.now() >= self._again_t:
+            self._settle()
+        if self._backlog:
+            raise JournalError(self._backlog[0].why)
+        try:
+            write()
+        except StoreError as why:
+            raise JournalError(str(why)) from None
+
+    def _later(self, what: str, write: Callable[[], object]) -> None:
+        self._backlog.append(_Write(what, write))
+        if self._clock.now() >= self._again_t:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Writes what waits, in order, up to the first that fails; one that fails TRIES times is given up."""
+        while self._backlog:
+            first = self._backlog[0]
+            try:
+                first.write()
+            except StoreError as why:
+                first.why, first.tries = str(why), first.tries + 1
+                self._again_t = self._clock.now() + AGAIN_S
+                if first.tries < TRIES and not isinstance(why, Fenced):
+                    return
+                self.trouble.append(f"not written: {first.what}: {why}")
+            self._backlog.popleft()
+
+
+class _Write(msgspec.Struct):
+    """One write that has to be tried, and how that went."""
+
+    what: str
+    write: Callable[[], object]
+    tries: int = 0
+    why: str = ""
 
 
 class ThreadJournal:
-    """The guardian's journal: nothing here waits for the store but `close`, and that only for its limit."""
+    """The guardian's journal: nothing here waits for the store but `close`, and that only for its limit.
 
-    def __init__(self, state_dir: Path, run: str, t0: float) -> None:
+    It takes the run over only while nobody else has; then it writes nothing, and `trouble` says so.
+    """
+
+    def __init__(self, state_dir: Path, run: str, epoch: int, t0: float) -> None:
         self.run = run
         self.trouble: list[str] = []
+        self._seen = epoch
         self._t0 = t0
         self._jobs: queue.SimpleQueue[Callable[[Store, int], None] | None] = queue.SimpleQueue()
+        self._closing_t = math.inf
         self._thread = threading.Thread(target=self._write, args=(state_dir,), daemon=True)
         self._thread.start()
 
@@ -133,6 +193,7 @@ class ThreadJournal:
 
     def close(self) -> None:
         """Waits for what is queued, at most CLOSE_S; a store that never answers is left behind."""
+        self._closing_t = time.monotonic() + CLOSE_S - AGAIN_S
         self._jobs.put(None)
         self._thread.join(CLOSE_S)
 
@@ -140,15 +201,32 @@ class ThreadJournal:
         return Stamped(record=record, at=time.time() - (self.now() - t), t=t)
 
     def _write(self, state_dir: Path) -> None:
-        try:
-            ledger = store.open_store(state_dir, allow_tmpfs=True)
-            epoch = ledger.take_over(self.run, Owner.mine())
-        except StoreError as why:
-            self.trouble.append(str(why))
+        taken = self._tried(lambda: self._take_over(state_dir), TAKE_OVER_TRIES)
+        if taken is None:
             return
-        while (job := self._jobs.get()) is not None:
+        ledger, epoch = taken
+        with ledger:
+            while (job := self._jobs.get()) is not None:
+                self._tried(functools.partial(job, ledger, epoch), END_TRIES)
+
+    def _take_over(self, state_dir: Path) -> tuple[Store, int]:
+        ledger = store.open_store(state_dir, allow_tmpfs=True)
+        try:
+            return ledger, ledger.take_over(self.run, Owner.mine(), self._seen)
+        except StoreError:
+            ledger.close()
+            raise
+
+    def _tried(self, work: Callable[[], _T], tries: int) -> _T | None:
+        """What it answers; a store that is locked or full is tried again, until the guardian wants to go."""
+        why = ""
+        for _ in range(tries):
             try:
-                job(ledger, epoch)
-            except StoreError as why:
-                self.trouble.append(str(why))
-        ledger.close()
+                return work()
+            except StoreError as trouble:
+                why = str(trouble)
+                if isinstance(trouble, Fenced) or time.monotonic() >= self._closing_t:
+                    break
+            time.sleep(AGAIN_S)
+        self.trouble.append(f"not written: {why}")
+        return None

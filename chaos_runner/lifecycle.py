@@ -25,14 +25,19 @@ _BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
 class Life(msgspec.Struct, frozen=True):
-    """Where a fault is. `certain` means: its outcome is known and its sender can send no more."""
+    """Where a fault is. `certain` means: its outcome is known and its sender can send no more.
+
+    `sent` and `answer` say how far the injection came; `watch_s` is how long an uncertain fault is still watched.
+    """
 
     state: State = "PLANNED"
     reversible: bool = True
     fences: bool = False
     certain: bool = True
     sent: bool = False
+    answer: Literal["", "accepted", "denied"] = ""
     attempts: int = 0
+    watch_s: float = WATCH_S
     why: str = ""
 
     @property
@@ -215,36 +220,53 @@ def _to(life: Life, state: State, **changes: object) -> Life:
 
 
 def _going_in(life: Life, event: Event) -> Step:
+    if life.state == "PLANNED":
+        return _before_intent(life, event)
+    return _after_sending(life, event) if life.sent else _before_sending(life, event)
+
+
+def _before_intent(life: Life, event: Event) -> Step:
     match event:
-        case Began() if life.state == "PLANNED":
+        case Began():
             return life, (SaveIntent(),)
-        case IntentSaved() if life.state == "PLANNED":
+        case IntentSaved():
             return _to(life, "INTENT"), (ArmGuardian(),)
         case IntentFailed(why):
             return _to(life, "PLANNED", why=why), ()
-        case GuardianArmed() if life.state == "INTENT":
+        case _:
+            return life, ()
+
+
+def _before_sending(life: Life, event: Event) -> Step:
+    match event:
+        case GuardianArmed():
             return _to(life, "INTENT", sent=True), (Inject(),)
         case ArmFailed(why):
             return _closed(life, why)
-        case Accepted():
-            return life, (Observe(),)
-        case Denied(why):
-            return _to(life, "INTENT", why=why), (Observe(),)
+        case _:
+            return life, ()
+
+
+def _after_sending(life: Life, event: Event) -> Step:
+    match event:
+        case Accepted() if not life.answer:
+            return _to(life, "INTENT", answer="accepted"), (Observe(),)
+        case Denied(why) if not life.answer:
+            return _to(life, "INTENT", answer="denied", why=why or "refused"), (Observe(),)
         case Doubted(why):
             return _unknown(life, why)
-        case Seen(what, why):
+        case Seen(what, why) if life.answer:
             return _seen_going_in(life, what, why)
         case _:
             return life, ()
 
 
 def _seen_going_in(life: Life, what: str, why: str) -> Step:
-    refused = life.why
-    if what == "present" and not refused:
+    if what == "present" and life.answer == "accepted":
         return _to(life, "INJECTED"), (Save("INJECTED"),)
-    if what == "absent" and refused:
-        return _closed(life, refused)
-    return _unknown(life, f"{refused or 'accepted'}, but a read says {what}" + (f": {why}" if why else ""))
+    if what == "absent" and life.answer == "denied":
+        return _closed(life, life.why)
+    return _unknown(life, f"{life.why or 'accepted'}, but a read says {what}" + (f": {why}" if why else ""))
 
 
 def _unknown(life: Life, why: str) -> Step:
@@ -258,12 +280,20 @@ def _closed(life: Life, why: str = "") -> Step:
 def _undo(life: Life, orphaned: bool) -> Step:
     if life.state not in OPEN:
         return life, ()
-    if not life.reversible:
-        return _to(life, "SPENT"), (Save("SPENT", life.why), Disarm())
-    certain = life.certain and not orphaned
     if life.state == "WATCHING" and not orphaned:
-        return life, ()
+        return life, (Watch(life.watch_s),)
+    if not life.reversible:
+        return _spent(life, orphaned)
+    # An injection that was cut off before its answer came may still be under way.
+    cut_off = life.state == "INTENT" and life.sent
+    certain = life.certain and not orphaned and not cut_off
     return _to(life, "UNDOING", certain=certain, attempts=0), (Save("UNDOING"), Revert())
+
+
+def _spent(life: Life, orphaned: bool) -> Step:
+    if life.state == "INTENT" and not life.sent and not orphaned:
+        return _closed(life, "never sent")
+    return _to(life, "SPENT"), (Save("SPENT", life.why), Disarm())
 
 
 def _coming_out(life: Life, event: Event) -> Step:
@@ -293,7 +323,7 @@ def _undone(life: Life, drift: str) -> Step:
     saved = Save("UNDONE", drift)
     if life.certain:
         return _to(life, "CLOSED", why=""), (saved, Save("CLOSED"), Disarm())
-    return _to(life, "WATCHING", why=""), (saved, Save("WATCHING"), Watch(WATCH_S))
+    return _to(life, "WATCHING", why="", watch_s=WATCH_S), (saved, Save("WATCHING"), Watch(WATCH_S))
 
 
 def _watching(life: Life, event: Event) -> Step:

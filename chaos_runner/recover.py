@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+import traceback
 from collections.abc import Callable
 
 import anyio
@@ -17,9 +19,9 @@ from chaos_runner import configure
 from chaos_runner.api import Env
 from chaos_runner.clock import Clock
 from chaos_runner.drive import Drive
-from chaos_runner.guardian import keep_leases, release, undo_rows
 from chaos_runner.journal import RunJournal
 from chaos_runner.model import Environment
+from chaos_runner.orphans import Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
 from chaos_runner.plan import Refusal
 from chaos_runner.records import Outcome, RunEnded
 from chaos_runner.store import FaultRow, Owner, RunRow, Store, StoreError, alive
@@ -79,22 +81,43 @@ async def _recover_one(
     except StoreError as why:
         return Recovered(run=run.id, environment=run.environment, left=("?",), why=str(why))
     await _kill(run.owner)
-    rows = ledger.open_faults(run_id=run.id)
-    journal = RunJournal(ledger, run.id, epoch, Clock())
-    usable = [row for row in rows if not row.unusable]
-    trouble = [f"{row.id}: {row.unusable}" for row in rows if row.unusable]
+    journal = RunJournal(ledger, run.id, epoch, Clock(ago_s=_age(ledger, run)))
+    usable, trouble = _sorted(run, ledger.open_faults(run_id=run.id))
     drives: list[Drive] = []
     if usable:
         try:
             drives = await _undo(run, usable, journal, tell, patience_s, watch)
-        except Refusal as why:
+        except (Refusal, msgspec.ValidationError) as why:
             trouble += [f"{row.id} on {row.target.key}: {why}" for row in usable]
-    trouble += [f"{d.row.id} on {d.row.target.key}: {d.life.why}" for d in drives if d.life.state == "STUCK"]
-    _end(ledger, run, journal, drives, trouble)
-    closed = tuple(d.row.id for d in drives if d.life.state != "STUCK")
+    trouble += [f"{d.row.id} on {d.row.target.key}: {d.life.why}" for d in drives if left_behind(d)]
+    _end(run, journal, drives, trouble)
+    closed = tuple(d.row.id for d in drives if not left_behind(d))
     return Recovered(
         run=run.id, environment=run.environment, closed=closed, left=tuple(trouble), why="; ".join(trouble)
     )
+
+
+def _age(ledger: Store, run: RunRow) -> float:
+    """Seconds since the run's start, and never before its last record: the order of what happened must show."""
+    try:
+        last = max((entry.t for entry in ledger.records(run.id)), default=0.0)
+    except StoreError:  # a damaged history must not keep a fault on its target
+        last = 0.0
+    return max(last, time.time() - run.started_at)
+
+
+def _sorted(run: RunRow, rows: list[FaultRow]) -> tuple[list[FaultRow], list[str]]:
+    """The rows that can be undone, and sentences about the others."""
+    usable, trouble = [], []
+    for row in rows:
+        try:
+            if row.unusable or run.unusable:
+                raise Unusable(f"{row.id}: {row.unusable or run.unusable}")
+            fault_of(row)
+            usable.append(row)
+        except Unusable as why:
+            trouble.append(str(why))
+    return usable, trouble
 
 
 async def _undo(
@@ -102,21 +125,23 @@ async def _undo(
 ) -> list[Drive]:
     connections = msgspec.convert(run.connections, Environment)
     env = Env(run.environment, connections, configure.secrets(configure.references(run.connections)))
+    drives = drives_of(rows, env, journal, by="recovery", shout=tell)
     try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(keep_leases, rows, env)
-            drives = await undo_rows(
-                rows, env, journal, by="recovery", shout=tell, patience_s=patience_s, keep_on=watch
-            )
-            group.cancel_scope.cancel()
+        async with leased(rows, env):
+            await undo_all(drives, patience_s=patience_s, keep_on=watch)
         if not any(drive.life.open for drive in drives):
             await release(rows, env)
     finally:
         await env.aclose()
+    for drive in drives:
+        if drive.bug is not None:
+            tell(f"a bug on the way: {drive.row.id}: {''.join(traceback.format_exception(drive.bug))}")
     return drives
 
 
-def _end(ledger: Store, run: RunRow, journal: RunJournal, drives: list[Drive], trouble: list[str]) -> None:
+def _end(run: RunRow, journal: RunJournal, drives: list[Drive], trouble: list[str]) -> None:
+    if run.state == "ENDED":
+        return
     watching = any(drive.life.state == "WATCHING" for drive in drives)
     outcome = Outcome(
         finding="UNKNOWN",
@@ -124,8 +149,7 @@ def _end(ledger: Store, run: RunRow, journal: RunJournal, drives: list[Drive], t
         cleanup="LEFT" if trouble else "WATCHING" if watching else "CLEAN",
         why="; ".join(trouble) or "the runner died; its faults were undone by recovery",
     )
-    if run.state != "ENDED" or trouble:
-        journal.end(RunEnded(outcome=outcome, by="recovery"), {})
+    journal.end(RunEnded(outcome=outcome, by="recovery"), {})
 
 
 async def _kill(owner: Owner) -> None:

@@ -60,27 +60,44 @@ def sample_of(check: str, clauses: Sequence[Clause], probe: Probe, tick: int, re
 def _count(n: int, clause: Clause, metric: Metric, reading: Reading) -> ClauseCount:
     try:
         good = _good(clause, metric, reading)
-    except (TypeError, KeyError):
+    except (TypeError, KeyError, OverflowError):
         return ClauseCount(n, 0, 0, 1)
     return ClauseCount(n, int(good), int(not good), 0)
 
 
 def _good(clause: Clause, metric: Metric, reading: Reading) -> bool:
-    if metric.kind == "event" and expect.percentile(clause.metric) is not None:
-        return reading.latency_s is not None and isinstance(clause.value, float) and reading.latency_s <= clause.value
-    if metric.kind == "event":
-        return reading.values[clause.metric] is True
-    return expect.holds(clause, reading.values[clause.metric])
+    """Raises TypeError or KeyError for what is not there or not of its type: unknown, not no."""
+    if metric.kind == "gauge":
+        return expect.holds(clause, reading.values[clause.metric])
+    if expect.percentile(clause.metric) is None:
+        return _truth(reading.values[clause.metric])
+    if reading.latency_s is None:
+        return False
+    return expect.holds(msgspec.structs.replace(clause, op="<="), reading.latency_s)
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        msg = f"{value!r:.60} is neither true nor false"
+        raise TypeError(msg)
+    return value
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {
-        key: float(value) for key, value in values.items() if isinstance(value, int | float) and math.isfinite(value)
-    }
+    return {key: float(value) for key, value in values.items() if _finite(value)}
+
+
+def _finite(value: object) -> bool:
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def _histogram(latency_s: float | None) -> tuple[tuple[int, int], ...]:
-    return () if latency_s is None else ((math.floor(math.log(max(latency_s, 1e-6) / 1e-6) / _BUCKET), 1),)
+    if latency_s is None or not _finite(latency_s):
+        return ()
+    return ((math.floor(math.log(max(latency_s, 1e-6) / 1e-6) / _BUCKET), 1),)
 
 
 def _error(reading: Reading) -> str:

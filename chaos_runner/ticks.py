@@ -17,6 +17,8 @@ from chaos_runner.drive import JournalError
 from chaos_runner.judge import AbortWatch
 from chaos_runner.records import Phase, Sample, StoppedBy
 
+LATE_S = 1.0  # a fault whose hold ends just when its time is over ends by itself
+
 
 class Stop(msgspec.Struct, frozen=True):
     """The first reason to stop. `decided_t` is seconds since the run's start."""
@@ -107,11 +109,11 @@ class Loop:
         self._show = show
         self._until_t = 0.0
         self._late: list[Sample] = []
-        self._listeners: list[Callable[[Sequence[Sample]], None]] = []
+        self._listener: Callable[[Sequence[Sample]], None] = lambda _fresh: None
 
     def listen(self, listener: Callable[[Sequence[Sample]], None]) -> None:
-        """Also feeds `listener` with fresh samples, from the next tick on."""
-        self._listeners.append(listener)
+        """Also feeds `listener`, and no other, with fresh samples from the next tick on."""
+        self._listener = listener
 
     def now(self) -> float:
         """Seconds since the run's start."""
@@ -131,7 +133,7 @@ class Loop:
         await self._clock.until(min(t, self._clock.next_tick()), *wakes)
 
     async def while_doing(self, *works: Callable[[], Awaitable[object]]) -> None:
-        """Runs the works at once; the ticks go on until the last has ended."""
+        """Runs the works at once; the ticks go on until the last has ended. No work, no tick."""
         left = len(works)
         done = anyio.Event()
 
@@ -147,7 +149,7 @@ class Loop:
         async with nursery() as group:
             for work in works:
                 group.start_soon(one, work)
-            while not done.is_set():
+            while left and not done.is_set():
                 await self._clock.until(self._clock.next_tick(), done)
                 await self.tick()
 
@@ -161,11 +163,14 @@ class Loop:
         self.samples += fresh
         if self.watch is not None:
             self.watch.observe(fresh)
-        for listener in self._listeners:
-            listener(fresh)
-        if self.stop is None:
+        self._listener(fresh)
+        stopping = self.stop is None
+        if stopping:
             self.stop = self._reason(tick)
+            stopping = self.stop is not None and self.watch is not None
         self._write(fresh)
+        if stopping:
+            return  # whoever watches can wait for the revert; a terminal that does not read must not delay it
         margin = self.watch.margin() if self.watch is not None else {}
         self._show(Status(tick, self.phase, tuple(fresh), margin, self._until_t))
 
@@ -211,6 +216,6 @@ class Loop:
             return Stop("lever", lever, now)
         if self._watchdog is not None and not self._watchdog.alive():
             return Stop("guardian", "the guardian died: nobody would undo for a dead runner", now)
-        if now >= min(self._deadline_t, self.expires_t):
+        if now >= min(self._deadline_t, self.expires_t + LATE_S):
             return Stop("deadline", "the time this run may take is over", now)
         return None

@@ -41,13 +41,17 @@ def begin_run(con: sqlite3.Connection, row: RunRow, runs_at_once: int, record: S
 
 
 def take_over(con: sqlite3.Connection, run_id: str, owner: Owner, seen: int | None) -> int:
-    """Bumps the epoch, which fences the old owner. Raises Fenced when it is no longer `seen`."""
+    """Bumps the epoch, which fences the old owner. Raises Fenced when it is no longer `seen`.
+
+    A run that has ended stays ended: its guardian only watches what is left of its faults.
+    """
     epoch, _ = _run(con, run_id)
     if seen is not None and epoch != seen:
         msg = f"run {run_id} was taken over by somebody else meanwhile (epoch {epoch}, not {seen})"
         raise Fenced(msg)
     con.execute(
-        "UPDATE run SET epoch = ?, state = 'RECOVERING', owner = ? WHERE id = ?",
+        "UPDATE run SET epoch = ?, owner = ?, state = CASE state WHEN 'ENDED' THEN state ELSE 'RECOVERING' END "
+        "WHERE id = ?",
         (epoch + 1, codec.to_json(owner).decode(), run_id),
     )
     return epoch + 1
