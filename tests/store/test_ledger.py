@@ -142,8 +142,17 @@ def test_a_run_that_ended_with_something_left_is_unfinished(store: SqliteStore) 
 
     epoch = store.take_over("r1", Owner.mine())
     store.set_fault_state("f1", epoch, "CLOSED")
-    store.end_run("r1", epoch, "ABORTED")
     assert [row.id for row in store.unfinished_runs()] == ["r2"]
+
+
+def test_a_run_ends_once_whoever_takes_it_over_later(store: SqliteStore) -> None:
+    begin(store)
+    store.end_run("r1", 1, "ABORTED")
+    epoch = store.take_over("r1", Owner.mine())
+
+    with pytest.raises(Fenced, match="is ENDED"):
+        store.end_run("r1", epoch, "NOT_REVERTED")
+    assert store.run("r1").headline == "ABORTED"
 
 
 def test_forgetting_takes_a_reason_and_a_name_and_is_on_record(store: SqliteStore) -> None:
