@@ -31,15 +31,26 @@ class Scale(msgspec.Struct, frozen=True):
         return _decades(self.low, self.high) if self.log else _even(self.low, self.high)
 
 
-def over(values: list[float], start: float, end: float, may_log: bool = False, floor: float = 0.0) -> Scale:
-    """A scale that holds all values, with a little room; logarithmic where they differ by more than 20 times."""
+def over(
+    values: list[float],
+    start: float,
+    end: float,
+    may_log: bool = False,
+    floor: float = 0.0,
+    ceiling: float = math.inf,
+) -> Scale:
+    """A scale that holds all values, with a little room; logarithmic where they differ by more than 20 times.
+
+    It reaches up to `floor` at least, and past `ceiling` only as far as the values do.
+    """
     known = [value for value in values if math.isfinite(value)]
     high = max([*known, floor])
     positive = [value for value in known if value > 0]
     if may_log and positive and high / min(positive) > 20:
         return Scale(min(positive) / 1.15, high * 1.25, start, end, log=True)
     low = min([*known, 0.0])
-    return Scale(low, _rounded_up(high - low) + low if high > low else low + 1.0, start, end)
+    top = _rounded_up(high - low) + low if high > low else low + 1.0
+    return Scale(low, max(high, ceiling) if top > ceiling else top, start, end)
 
 
 def seconds(end: float, most: int = 10) -> list[float]:

@@ -112,7 +112,10 @@ def _shares(name: str, title: str, events: list[tuple[int, Clause]], interval: i
     limits = tuple(
         (f"allowed: {text.share(share)} for {one.text}", share) for one, share in allowed if share is not None
     )
-    lines = tuple((one.text, f"s{1 + n % 6}", _bad(clause)) for n, (clause, one) in enumerate(events))
+    same = len({one.metric for _, one in events}) < len(events)
+    lines = tuple(
+        (one.text if same else one.metric, f"s{1 + n % 6}", _bad(clause)) for n, (clause, one) in enumerate(events)
+    )
     return _Sketch(name, f"{title}: share of bad requests", "share", lines, limits, floor=0.02, interval=interval)
 
 
@@ -147,7 +150,7 @@ def _figure(id_: str, sketch: _Sketch, ticks: Ticks, shared: svg.Frame, reach: t
     chart = _chart(id_, sketch, measured.columns(ticks, first, last, most, sketch.interval))
     show = svg.SHOWN[sketch.unit]
     rows = [
-        (text.clock(one.first, False), *(show(read(one.cell)) for _, _, read in sketch.lines), _blind(one))
+        (text.clock(one.first, 0), *(show(read(one.cell)) for _, _, read in sketch.lines), _blind(one))
         for one in measured.columns(ticks, first, last, ROWS_MAX, sketch.interval)
     ]
     head = ("from", *_heads(sketch), "not measured")
@@ -184,6 +187,7 @@ def _chart(id_: str, sketch: _Sketch, columns: list[Column]) -> svg.Chart:
         log=sketch.log,
         step=sketch.step,
         floor=sketch.floor,
+        ceiling=1.0 if sketch.unit == "share" else math.inf,
     )
 
 

@@ -105,8 +105,8 @@ def cards(run: Run, plan: Planned, spans: Spans) -> list[FaultCard]:
 def _card(run: Run, plan: Planned, view: FaultView, window: Window | None) -> FaultCard:
     planned = next((one for one in plan.faults if (one.step, one.target.key, one.kind) ==
                     (view.step, view.target.key, view.kind)), None)  # fmt: skip
-    params = view.undo.get("params", planned.params if planned else {})
-    told = ", ".join(f"{key} {_param(value)}" for key, value in params.items()) if isinstance(params, dict) else ""
+    params = planned.params if planned else view.undo.get("params", {})
+    told = _params(params) if isinstance(params, dict) else ""
     facts = (
         ("target", view.target.key + (f" (uid {view.target.uid})" if view.target.uid else "")),
         ("fault", f"{view.kind}: {told or 'no parameters'}"),
@@ -124,6 +124,13 @@ def _card(run: Run, plan: Planned, view: FaultView, window: Window | None) -> Fa
     heading = (planned.name if planned else "") or f"{view.kind} on {view.target.key}"
     undone = view.verified or view.state in ("CLOSED", "SPENT")
     return FaultCard(heading, view.confirmed_how not in ("", "none"), undone, facts, tuple(view.trouble[:20]), figures)
+
+
+def _params(params: dict[str, Any]) -> str:
+    told = ", ".join(f"{text.one_line(key, 60)} {_param(value)}" for key, value in params.items() if value is not None)
+    return told + (
+        " (in seconds, bytes and shares of 1)" if any(isinstance(one, float) for one in params.values()) else ""
+    )
 
 
 def _param(value: object) -> str:
@@ -151,12 +158,14 @@ def _undo(view: FaultView, window: Window | None) -> str:
         return "cannot be undone; the step watches for a replacement instead"
     if window is None:
         return "nothing to undo"
-    sent = f"sent at {text.clock(view.undo_t)} by the {view.undone_by or 'runner'}" if view.undo_t is not None else ""
+    sent = (
+        f"sent at {text.clock(view.undo_t, 3)} by the {view.undone_by or 'runner'}" if view.undo_t is not None else ""
+    )
     if view.gone_t is None:
         return f"{sent or 'no undo recorded'}; no read has shown the fault gone"
     seen = "gone by a later read at" if view.verified else "gone by the target's word, NOT verified, at"
     took = f", {text.duration(view.gone_t - view.undo_t)} after it was sent" if view.undo_t is not None else ""
-    return f"{sent or 'sending not recorded'}; {seen} {text.clock(view.gone_t)}{took}"
+    return f"{sent or 'sending not recorded'}; {seen} {text.clock(view.gone_t, 3)}{took}"
 
 
 def stopping(run: Run, plan: Planned, ticks: dict[str, Ticks], entries: list[Entry]) -> Pairs:
@@ -178,7 +187,7 @@ def _decision(run: Run, plan: Planned, ticks: dict[str, Ticks]) -> Pairs:
     if tripped is None:
         return (("stopped early", "no" if run.outcome else text.MISSING),)
     by = words.STOPPED.get(tripped.stopped_by, tripped.stopped_by)
-    found = [("stopped early by", f"{by}: {tripped.why}"), ("decided at", text.clock(tripped.decided_t))]
+    found = [("stopped early by", f"{by}: {tripped.why}"), ("decided at", text.clock(tripped.decided_t, 3))]
     injected = [one.injected_t for one in run.faults.values() if one.injected_t is not None]
     if injected:
         found.append(("from injection to decision", text.duration(tripped.decided_t - min(injected))))

@@ -62,7 +62,7 @@ WORDS = {
     "UNFINISHED": Word(
         "UNFINISHED",
         "The records stop before the end of the run: it is still going on, or the runner died.",
-        "If the runner is dead, undo what it left with the command below. No conclusion can be drawn from this run.",
+        "If the runner is dead, undo what it left with the command in the red box. No conclusion can be drawn from this run.",
         "alarm",
     ),
 }

@@ -5,6 +5,7 @@ Every foreign text goes through `el`, which escapes it. Shapes differ by hatch, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from html import escape
 from typing import NamedTuple
@@ -52,6 +53,7 @@ class Chart(msgspec.Struct, frozen=True):
     log: bool = False
     step: bool = False
     floor: float = 0.0
+    ceiling: float = math.inf
 
 
 class Lane(NamedTuple):
@@ -90,7 +92,7 @@ def draw(chart: Chart, frame: Frame) -> str:
     """The chart as one SVG element."""
     across = Scale(0.0, frame.end, LEFT, RIGHT)
     values = [value for one in chart.series for value in one.values if value is not None]
-    up = axis.over(values + [limit for _, limit in chart.limits], BOTTOM, TOP, chart.log, chart.floor)
+    up = axis.over(values + [limit for _, limit in chart.limits], BOTTOM, TOP, chart.log, chart.floor, chart.ceiling)
     inside = [
         *_phases(frame, across, BOTTOM),
         *_grid(up, SHOWN[chart.unit]),
@@ -173,7 +175,7 @@ def _times(frame: Frame, across: Scale, bottom: float) -> Iterable[str]:
     for t in axis.seconds(frame.end):
         x = across(t)
         yield el("line", {"class": "axis", "x1": x, "x2": x, "y1": bottom, "y2": bottom + 4})
-        shown = words(text.clock(t, tenths=False))
+        shown = words(text.clock(t, 0))
         yield el("text", {"class": "tick", "x": x, "y": bottom + 17, "text-anchor": "middle"}, shown)
 
 
@@ -217,11 +219,25 @@ def _line(series: Series, chart: Chart, across: Scale, up: Scale) -> str:
 
 
 def _ends(chart: Chart, up: Scale) -> Iterable[str]:
-    last = [(up(value), one) for one in chart.series for value in [_last(one)] if value is not None]
-    floor = TOP - LABEL_GAP
-    for y, one in sorted(last, key=lambda pair: (pair[0], pair[1].name)):
-        floor = max(y, floor + LABEL_GAP)
-        yield el("text", {"class": f"end {one.style}", "x": RIGHT + 6, "y": floor + 4}, words(one.name[:12]))
+    named = {one.name: one for one in chart.series}.values()
+    last = sorted((up(value), one.name, one.style) for one in named for value in [_last(one)] if value is not None)
+    for y, (_, name, style) in zip(spread([y for y, _, _ in last], TOP, BOTTOM - 4), last, strict=True):
+        yield el("text", {"class": f"end {style}", "x": RIGHT + 6, "y": y + 4}, words(shortened(name, 11)))
+
+
+def spread(places: list[float], low: float, high: float) -> list[float]:
+    """The rising places moved apart so that labels there do not overlap, kept above `high` as long as there is room."""
+    found: list[float] = []
+    for y in places:
+        found.append(max(y, low, found[-1] + LABEL_GAP if found else low))
+    for n in range(len(found) - 1, -1, -1):
+        found[n] = min(found[n], high if n == len(found) - 1 else found[n + 1] - LABEL_GAP)
+    return found
+
+
+def shortened(name: str, most: int) -> str:
+    """A name that fits beside a chart."""
+    return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _last(series: Series) -> float | None:
@@ -229,10 +245,11 @@ def _last(series: Series) -> float | None:
 
 
 def _limits(chart: Chart, up: Scale) -> Iterable[str]:
-    for label, value in chart.limits:
-        y = up(value)
+    ordered = sorted((up(value), label) for label, value in chart.limits)
+    labels = spread([y - 4 for y, _ in ordered], TOP + 10, BOTTOM - 4)
+    for place, (y, label) in zip(labels, ordered, strict=True):
         yield el("line", {"class": "limit", "x1": LEFT, "x2": RIGHT, "y1": y, "y2": y})
-        yield el("text", {"class": "limit-word", "x": LEFT + 5, "y": y - 4}, words(label))
+        yield el("text", {"class": "limit-word", "x": LEFT + 5, "y": place}, words(label))
 
 
 def _marks(frame: Frame, across: Scale, bottom: float) -> Iterable[str]:

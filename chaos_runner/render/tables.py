@@ -115,10 +115,7 @@ def _table(name: str, check: Check | None, ticks: Ticks, spans: Spans) -> CheckT
     parts = _parts(ticks, spans)
     known = check.clauses() if check else ()
     columns = _columns(known, ticks)
-    rows = tuple(
-        PhaseRow(phase, text.counted(count, "second"), tuple(show(cell) for _, show in columns))
-        for phase, count, cell in parts
-    )
+    rows = tuple(PhaseRow(phase, seconds, tuple(show(cell) for _, show in columns)) for phase, seconds, cell in parts)
     return CheckTable(
         check=name,
         title=(check.title if check else "") or name,
@@ -130,20 +127,28 @@ def _table(name: str, check: Check | None, ticks: Ticks, spans: Spans) -> CheckT
     )
 
 
-def _parts(ticks: Ticks, spans: Spans) -> list[tuple[str, int, Cell]]:
+def _parts(ticks: Ticks, spans: Spans) -> list[tuple[str, str, Cell]]:
     chosen: list[tuple[str, Callable[[int], bool]]] = [
         ("before", lambda tick: spans.before is not None and spans.before.holds(tick)),
         ("during", spans.during),
         ("after", lambda tick: spans.after is not None and spans.after.holds(tick)),
     ]
-    return [(phase, sum(map(inside, ticks)), measured.pooled(ticks, inside)) for phase, inside in chosen]
+    return [(phase, _seconds(ticks, inside), measured.pooled(ticks, inside)) for phase, inside in chosen]
+
+
+def _seconds(ticks: Ticks, inside: Callable[[int], bool]) -> str:
+    chosen = [cell for tick, cell in ticks.items() if inside(tick)]
+    known = sum(cell.known() for cell in chosen)
+    if not known:
+        return "not measured"
+    return text.counted(known, "second") if known == len(chosen) else f"{known} of {len(chosen)} seconds"
 
 
 def _columns(known: tuple[Clause, ...], ticks: Ticks) -> list[tuple[str, Callable[[Cell], str]]]:
     events = [(n, one) for n, one in enumerate(known) if not is_gauge(one, ticks)]
     columns: list[tuple[str, Callable[[Cell], str]]] = []
     if any(cell.histogram for cell in ticks.values()):
-        columns.append(("n", lambda cell: _count(sum(cell.histogram.values()))))
+        columns.append(("replies", lambda cell: _count(sum(cell.histogram.values()))))
         columns += [(label, _latency(q)) for label, q in (("median", 0.5), ("p95", 0.95), ("p99", 0.99))]
     for n, clause in events:
         columns.append((f"bad: {clause.text}", _bad(n)))
@@ -154,8 +159,12 @@ def _columns(known: tuple[Clause, ...], ticks: Ticks) -> list[tuple[str, Callabl
     for n, clause in enumerate(known):
         if is_gauge(clause, ticks):
             columns.append((f"bad: {clause.text}", _bad(n)))
-    columns.append(("unknown", lambda cell: text.number(sum(counts[2] for counts in cell.counts.values()))))
+    columns.append(("unknown", _unknown))
     return columns
+
+
+def _unknown(cell: Cell) -> str:
+    return text.number(max(counts[2] for counts in cell.counts.values())) if cell.counts else NONE
 
 
 def _count(count: int) -> str:
@@ -215,6 +224,8 @@ def _shifts(known: tuple[Clause, ...], before: Cell, during: Cell) -> list[str]:
 
 
 def _shift(name: str, found: compare.Comparison, show: Callable[[float | None], str]) -> str:
+    if found.shift == found.low == found.high == 0:
+        return f"Shift of {name} during the fault: none seen."
     chance = text.share(found.effect)
     moved = f"{_signed(found.shift, show)} (95 % interval {_signed(found.low, show)} to {_signed(found.high, show)})"
     return f"Shift of {name} during the fault: {moved}; {chance} of values during it lie above one from before."
@@ -231,5 +242,5 @@ def _gaps(ticks: Ticks, interval: int) -> str:
     if not blind:
         return ""
     why = next((cell.why for cell in (ticks[tick] for tick in blind if tick in ticks) if cell.why), "no sample")
-    first = text.clock(blind[0], False)
+    first = text.clock(blind[0], 0)
     return f"Not measured in {text.counted(len(blind), 'second')}, first at {first}: {text.one_line(why)}"

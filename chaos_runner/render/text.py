@@ -37,11 +37,12 @@ def _shown(found: re.Match[str]) -> str:
 
 
 def sentence_case(text: str) -> str:
-    """The text with a capital first letter and a full stop, as a sentence stands in a paragraph."""
+    """The text as a sentence stands in a paragraph; a name at its start, such as proxy/payments, keeps its letters."""
     stripped = text.strip()
     if not stripped:
         return ""
-    return stripped[0].upper() + stripped[1:] + ("" if stripped[-1] in ".!?…" else ".")
+    first = stripped[0].upper() if stripped.split()[0].isalpha() else stripped[0]
+    return first + stripped[1:] + ("" if stripped[-1] in ".!?…" else ".")
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -56,7 +57,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def duration(seconds: float | None, sign: bool = False) -> str:
-    """412 ms, 7.00 s, 2 min 5 s."""
+    """412 ms, 7.02 s, 2 min 5 s."""
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     lead = "−" if seconds < 0 else "+" if sign else ""
@@ -67,9 +68,9 @@ def _length(seconds: float) -> str:
     if seconds == 0:
         return "0 ms"
     if seconds < 0.9995:
-        return f"{_significant(seconds * 1000)} ms"
-    if seconds < 99.95:
-        return f"{_significant(seconds)} s"
+        return f"{_trimmed(_significant(seconds * 1000))} ms"
+    if seconds < 59.95:
+        return f"{_significant(seconds) if seconds != int(seconds) else int(seconds)} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
@@ -89,15 +90,16 @@ def share(value: float | None, sign: bool = False) -> str:
     return f"{lead}{_trimmed(f'{percent:.2f}' if percent < 10 else f'{percent:.1f}')} %"
 
 
-def clock(t: float | None, tenths: bool = True) -> str:
+def clock(t: float | None, decimals: int = 1) -> str:
     """Time since the run's start: 00:42.1, or 1:02:03.4 after an hour."""
     if t is None or not math.isfinite(t):
         return MISSING
-    total = round(abs(t) * 10) if tenths else math.floor(abs(t)) * 10
-    minutes, rest = divmod(total, 600)
+    unit = 10**decimals
+    total = round(abs(t) * unit) if decimals else math.floor(abs(t))
+    minutes, rest = divmod(total, 60 * unit)
     hours, minutes = divmod(minutes, 60)
     lead = ("−" if t < 0 else "") + (f"{hours}:" if hours else "")
-    return f"{lead}{minutes:02d}:{rest // 10:02d}" + (f".{rest % 10}" if tenths else "")
+    return f"{lead}{minutes:02d}:{rest // unit:02d}" + (f".{rest % unit:0{decimals}d}" if decimals else "")
 
 
 def utc(at: float | None) -> str:

@@ -16,8 +16,10 @@ STOPPED = {
     "lever": "a halt lever",
     "person": "a person",
     "deadline": "the deadline",
+    "guardian": "the loss of its guardian",
     "doubt": "doubt whether a request took effect",
     "bug": "an error in the program",
+    "died": "the death of its runner",
 }
 PHASES = {
     "preparing": "Preparing",
@@ -62,6 +64,15 @@ def sentences(entries: list[Entry]) -> list[str]:
     return [words.sentence(entry) for entry in entries]
 
 
+def moment(entry: Entry) -> float:
+    """When it happened, in seconds since the run's start: a decision is written down only after its undo was sent."""
+    match entry.record:
+        case records.AbortTripped(decided_t=t) | records.UndoBegan(sent_t=t) | records.FaultReverted(gone_t=t):
+            return t
+        case _:
+            return entry.t
+
+
 def _tell(entry: Entry, fault: str) -> str:
     return _tell_run(entry) or _tell_deed(entry, fault) or _tell_undo(entry, fault) or type(entry.record).__name__
 
@@ -81,7 +92,7 @@ def _tell_run(entry: Entry) -> str:  # noqa: C901 -- one flat table of records
         case records.NotStarted(reason):
             return f"Nothing was injected: {reason.removeprefix('not started: ')}"
         case records.AbortTripped(stopped_by, why, decided_t):
-            return f"Stop decided at {text.clock(decided_t)} by {STOPPED.get(stopped_by, stopped_by)}: {why}"
+            return f"Stop decided at {text.clock(decided_t, 3)} by {STOPPED.get(stopped_by, stopped_by)}: {why}"
         case records.RecoveryMeasured(recovered, seconds, _, why):
             return _recovery(recovered, seconds, why)
         case records.Noted(who, said):
@@ -110,7 +121,7 @@ def _tell_deed(entry: Entry, fault: str) -> str:
             return f"Found {fault} gone or changed in the middle of its window: {why}"
         case records.Evidence(title=title, figures=figures):
             shown = ", ".join(f"{name} {text.number(figures[name])}" for name in sorted(figures))
-            return f"{title} ({fault}): {shown or 'no figures'}"
+            return f"Measured beside the checks, {title}: {shown or 'no figures'}"
         case _:
             return ""
 
@@ -118,13 +129,13 @@ def _tell_deed(entry: Entry, fault: str) -> str:
 def _tell_undo(entry: Entry, fault: str) -> str:
     match entry.record:
         case records.UndoBegan(sent_t=sent_t, by=by):
-            return f"Undo of {fault} sent at {text.clock(sent_t)} by the {by}"
+            return f"Undo of {fault} sent at {text.clock(sent_t, 3)} by the {by}"
         case records.UndoFailed(why=why, attempt=attempt):
             return f"Undo of {fault} failed, attempt {attempt}: {why}"
         case records.FaultReverted(gone_t=gone_t, verified=verified, drift=drift, by=by):
             seen = "read back as gone" if verified else "gone by the target's word, not verified"
             other = f"; changes by others left alone: {drift}" if drift else ""
-            return f"Reverted {fault}, {seen} at {text.clock(gone_t)}, by the {by}{other}"
+            return f"Reverted {fault}, {seen} at {text.clock(gone_t, 3)}, by the {by}{other}"
         case records.FaultWatched(seconds=seconds):
             return f"Watching {fault} for {text.duration(seconds)}: a late request may still land"
         case records.FaultClosed():

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from chaos_runner.records import Entry, Run, Sample
-from chaos_runner.render import charts, fingerprint, measured, planned, safety, story, tables, text, windows, words
+from chaos_runner.render import (
+    charts,
+    fingerprint,
+    measured,
+    planned,
+    safety,
+    story,
+    tables,
+    text,
+    tiles,
+    windows,
+    words,
+)
 from chaos_runner.render.charts import Figure
 from chaos_runner.render.html import paper
 from chaos_runner.render.measured import Ticks
@@ -31,6 +43,7 @@ def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
         plan=plan,
         story=story.told(run, plan, spans),
         heading=plan.heading(run.id),
+        tiles=tiles.tiles(run, plan, ticks, spans),
         facts=_facts(run, plan),
         clauses=tables.clauses(run, plan),
         state_words=STATE_WORDS,
@@ -86,12 +99,16 @@ def _recoveries(run: Run, plan: Planned) -> list[str]:
 
 
 def _timeline(entries: list[Entry]) -> list[tuple[str, str, str, str]]:
-    told = words.sentences(entries)
-    shown = [
-        (text.utc(e.at), text.clock(e.t), line, type(e.record).__name__) for e, line in zip(entries, told, strict=True)
-    ]
+    # by the time things happened; the records of one moment keep their order
+    told = sorted(zip(entries, words.sentences(entries), strict=True), key=lambda pair: words.moment(pair[0]))
+    shown = [(*_stamps(entry), line, type(entry.record).__name__) for entry, line in told]
     half = LINES_MAX // 2
     return shown if len(shown) <= LINES_MAX else shown[:half] + shown[-half:]
+
+
+def _stamps(entry: Entry) -> tuple[str, str]:
+    happened = words.moment(entry)
+    return text.utc(entry.at - entry.t + happened), text.clock(happened)
 
 
 def _examples(ticks: dict[str, Ticks]) -> list[tuple[str, str, str, str, str]]:
