@@ -33,7 +33,7 @@ def _head(scene: Scene) -> Text:
     most = "at most " if scene.phase == "recovery" else ""
     left = f", {most}{_seconds(scene.left_s)} left" if scene.left_s >= 1 else ""
     head = Text(no_wrap=True, overflow="ellipsis")
-    head.append(f"{text.clock(scene.now, tenths=False)}  ", "dim")
+    head.append(f"{int(scene.now) // 60:02d}:{int(scene.now) % 60:02d}  ", "dim")
     head.append(f"{phase}{step}{left}", "bold")
     head.append(f"  {scene.title} on {scene.environment}", "dim")
     return head

@@ -26,11 +26,23 @@ def options(parser: argparse.ArgumentParser) -> None:
     """The command line of `recover`."""
     parser.add_argument("-e", "--environment", metavar="ENV", help="only this environment (default: all)")
     parser.add_argument("--watch", action="store_true", help="stay until uncertain faults are closed")
+    parser.add_argument(
+        "--patience", type=_duration, default=60.0, metavar="TIME", help="how long to try each undo (default: 60s)"
+    )
     parser.add_argument("--forget", metavar="FAULT", help="a fault id; see `chaos-runner status`")
     parser.add_argument("--reason", default="", metavar="WHY", help="why it may be forgotten")
     parser.add_argument("--who", default="", help="who says so (default: you@this-host)")
     common.places(parser)
     common.output(parser)
+
+
+def _duration(text: str) -> float:
+    from chaos_runner.expect import quantity
+
+    try:
+        return quantity("duration", text)
+    except ValueError as why:
+        raise argparse.ArgumentTypeError(str(why)) from None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,7 +92,7 @@ def _recover(args: argparse.Namespace, ledger: Store) -> int:
     from chaos_runner import recover
 
     async def recovered() -> list[Recovered]:
-        return await recover.recover(ledger, args.environment, common.tell, watch=args.watch)
+        return await recover.recover(ledger, args.environment, common.tell, patience_s=args.patience, watch=args.watch)
 
     found = anyio.run(recovered)
     done = {one.run for one in found}

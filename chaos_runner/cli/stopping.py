@@ -56,14 +56,14 @@ class Stopping:
     """One wait. `trouble` says why the ledger could not be followed."""
 
     def __init__(
-        self, state_dir: Path, wanted: Wanted, tell: Callable[[str], None], patience: Patience = PATIENCE
+        self, state_dir: Path, wanted: Wanted, tell: Callable[[str], None], patience: Patience | None = None
     ) -> None:
         self.trouble = ""
         self.halted: dict[str, Halted] = {}
         self._state_dir = state_dir
         self._wanted = wanted
         self._tell = tell
-        self._patience = patience
+        self._patience = patience or PATIENCE
         self._pulled_at = time.time()
         self._began = time.monotonic()
         self._services: dict[str, str] = {}

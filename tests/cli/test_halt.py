@@ -78,7 +78,6 @@ def test_a_lever_works_with_a_database_that_cannot_be_used(
     damage: str, call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chaos_runner.cli.stopping.PATIENCE", SHORT)
-    monkeypatch.setattr(Stopping.__init__, "__defaults__", (SHORT,))
     state = home / "state"
     with kit.run_of(state, kit.gone_owner(), None):
         pass
@@ -210,7 +209,7 @@ def test_the_time_to_gone_is_what_was_read_back(home: Path) -> None:
 
 
 def test_what_is_left_is_code_5_and_names_recover(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Stopping.__init__, "__defaults__", (SHORT,))
+    monkeypatch.setattr("chaos_runner.cli.stopping.PATIENCE", SHORT)
     with kit.run_of(home / "state", kit.gone_owner(), home / "mark"):
         said = call("halt")
 

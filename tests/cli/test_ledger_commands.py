@@ -68,12 +68,7 @@ def test_recover_leaves_the_living_and_other_environments_alone(call: Call, home
     assert (home / "other").exists()
 
 
-def test_what_cannot_be_undone_is_code_5_until_somebody_gives_up_on_it(
-    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from chaos_runner import recover
-
-    monkeypatch.setattr(recover.recover, "__kwdefaults__", {"patience_s": 0.5, "watch": False})
+def test_what_cannot_be_undone_is_code_5_until_somebody_gives_up_on_it(call: Call, home: Path) -> None:
     folder = home / "locked"
     folder.mkdir()
     with kit.run_of(home / "state", kit.gone_owner(), folder / "mark"):
@@ -82,7 +77,7 @@ def test_what_cannot_be_undone_is_code_5_until_somebody_gives_up_on_it(
     folder.rmdir()
     folder.write_text("")  # where the fault was there is no folder any more: nobody can tell
 
-    said = call("recover")
+    said = call("recover", "--patience", "500ms")
     assert said.code == 5
     assert "NOT REVERTED:" in said.out
     assert "chaos-runner recover --forget FAULT --reason WHY" in said.out
