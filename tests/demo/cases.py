@@ -1,0 +1,92 @@
+"""What is tried in the demo environment: every bundled experiment on both shops, without its fault, and past the proxy.
+
+The bundled files run with a shorter `baseline` and `for`; nothing else of them is changed. tools/soak_demo.py runs a
+whole one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from chaos_runner import files
+from chaos_runner.pocket import world
+from tests.demo import observer, trial
+
+SHORT = {"baseline": "8s", "for": "10s"}
+ELSEWHERE = {"redis-slow"}  # needs a Redis: tests/real
+NO_CONTRAST = {"payments-slow-close"}  # the fragile shop holds as well, as its file says
+
+PAST_THE_PROXY = """\
+kind: experiment/v1
+name: past-the-proxy
+hypothesis: shoppers get answers while payments is slow, says a check that never passes the proxy
+steady_state:
+  shoppers:
+    probe: http
+    with: {service: payments, path: /healthz, rate: 40/s, timeout: 1s}
+    expect: [success >= 99%, p95 <= 1s]
+baseline: 8s
+blast_radius: {at_once: 1, in_total: 1, max_duration: 60s}
+method:
+  - fault: toxic
+    target: {proxy: payments}
+    with: {type: latency, latency: 400ms, stream: downstream}
+    for: 10s
+recovery: {within: 30s}
+"""
+
+
+class Case(NamedTuple):
+    """A name for a trial: `kind` is whole, harmless (without its fault), bypass or health."""
+
+    kind: str
+    name: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.mode}"
+
+
+BUNDLED = sorted(path.stem for path in files.bundled().glob("*.yaml") if path.stem not in ELSEWHERE)
+RESILIENT = [Case("whole", name, "resilient") for name in BUNDLED]
+FRAGILE = [Case("whole", name, "fragile") for name in BUNDLED if name not in NO_CONTRAST]
+BOTH_HOLD = [Case("whole", name, "fragile") for name in BUNDLED if name in NO_CONTRAST]
+HARMLESS = [Case("harmless", "slow-payments", mode) for mode in ("fragile", "resilient")]
+UNSEEN = [Case("bypass", "past-the-proxy", "fragile"), Case("health", "past-the-proxy", "fragile")]
+
+
+def go(case: Case, folder: Path) -> trial.Seen:
+    """Tries it."""
+    bundled = files.bundled() / f"{case.name}.yaml"
+    if case.kind == "whole":
+        return trial.go(trial.short_copy(bundled, folder, SHORT), case.mode, folder)
+    if case.kind == "harmless":
+        return trial.go(trial.without_fault(bundled, folder), case.mode, folder)
+    file = folder / f"{case.name}.yaml"
+    file.write_text(PAST_THE_PROXY, encoding="utf-8")
+    return trial.go(file, case.mode, folder, health_check if case.kind == "health" else None)
+
+
+@contextlib.contextmanager
+def health_check(shop: world.World) -> Iterator[None]:
+    """Somebody else's health check, once a second through the proxy."""
+    where = observer.get(shop.toxiproxy, "/proxies")["payments"]["listen"]
+    enough, answers = threading.Event(), list[int]()
+
+    def ask() -> None:
+        while not enough.wait(1.0):
+            observer.get(f"http://{where}", "/healthz")
+            answers.append(1)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
+        assert len(answers) > 10, "the health check itself did not get through"

@@ -1,0 +1,74 @@
+"""Every bundled experiment in the demo environment: the resilient shop holds, the fragile fails, nothing is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaos_runner import files
+from tests.demo import cases, trial
+
+pytestmark = pytest.mark.world
+
+FAULT_S = 10.0
+SEEN_LATE_S = 4.0  # an observer that looks five times a second, undo, verify, and a busy machine
+
+
+def whole(seen: trial.Seen) -> str:
+    """The run in full, for a failure's message."""
+    return f"{seen.headline} ({seen.code}): {seen.why}\n{seen.proofs()}\n{seen.orders}\n{seen.said}"
+
+
+def unharmed(seen: trial.Seen) -> None:
+    """Nothing of the run, its faults or its world is there any more, and no order is lost on the way."""
+    assert seen.left == (), whole(seen)
+    assert seen.orders["waiting"] == 0, whole(seen)
+
+
+def harmed(seen: trial.Seen) -> None:
+    """The harm was real: seen by the observer, for as long as the file says and no longer, and it hit somebody."""
+    assert seen.processes >= 3, "the observer saw no runner, guardian and load worker"
+    assert 1.0 < seen.harmed_s < FAULT_S + SEEN_LATE_S, whole(seen)
+    assert seen.proofs(), whole(seen)
+    assert all(proof.startswith(("counters: ", "exchange: ")) for proof in seen.proofs()), whole(seen)
+    # A frozen process has no streams to count; the kernel's word is its proof.
+    assert seen.affected() > 0 or all("is stopped" in proof for proof in seen.proofs()), whole(seen)
+
+
+@pytest.mark.parametrize("case", cases.RESILIENT, ids=str)
+def test_the_resilient_shop_holds_and_completes_every_order_it_took_for_later(seen: trial.Seen) -> None:
+    assert (seen.headline, seen.code) == ("HELD", 0), whole(seen)
+    harmed(seen)
+    unharmed(seen)
+    assert seen.orders["failed"] == 0, whole(seen)
+    assert seen.orders["later"] == seen.orders["completed_later"], whole(seen)
+
+
+@pytest.mark.parametrize("case", cases.FRAGILE, ids=str)
+def test_the_fragile_shop_fails(seen: trial.Seen) -> None:
+    assert (seen.headline, seen.code) in {("DEVIATED", 1), ("ABORTED", 4)}, whole(seen)
+    assert seen.run is not None
+    assert seen.run.outcome is not None
+    assert (seen.run.outcome.finding, seen.run.outcome.cleanup) == ("DEVIATED", "CLEAN")
+    harmed(seen)
+    unharmed(seen)
+    assert seen.orders["later"] == 0
+
+
+@pytest.mark.parametrize("case", cases.BOTH_HOLD, ids=str)
+def test_where_there_is_no_contrast_the_file_says_so(case: cases.Case, seen: trial.Seen) -> None:
+    assert (seen.headline, seen.code) == ("HELD", 0), whole(seen)
+    harmed(seen)
+    unharmed(seen)
+    assert "Both demo shops hold" in (files.bundled() / f"{case.name}.yaml").read_text()
+
+
+@pytest.mark.parametrize("case", cases.HARMLESS, ids=str)
+def test_with_the_fault_taken_out_of_the_file_both_shops_hold(seen: trial.Seen) -> None:
+    assert (seen.headline, seen.code) == ("HELD", 0), whole(seen)
+    assert seen.harmed_s == 0
+    assert seen.proofs() == []
+    unharmed(seen)
+
+
+def test_at_least_eight_experiments_are_ready() -> None:
+    assert len(cases.BUNDLED) >= 8
