@@ -167,12 +167,12 @@ async def _take_over(guardian: Guardian, hello: wire.Hello, env: Env, why: str) 
     rows = list(guardian.rows.values())
     journal = ThreadJournal(Path(hello.state_dir), hello.run, hello.epoch, hello.t0)
     drives = drives_of(rows, env, journal, shout=_shout)
-    async with leased(rows, env):
+    async with leased(drives, env):
         await undo_all(drives, keep_on=False)
         if why:
             journal.end(_outcome(drives, why))
         await undo_all([drive for drive in drives if drive.life.open])
-    await release(rows, env)
+    await release(drives, env)
     await anyio.to_thread.run_sync(journal.close)
     for trouble in dict.fromkeys(journal.trouble):
         _shout(trouble)

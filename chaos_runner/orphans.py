@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any
 
 import anyio
 import msgspec
@@ -20,17 +21,18 @@ from chaos_runner.lifecycle import WATCH_S, Life
 from chaos_runner.store import FaultRow
 
 LEASE_S = 5.0
+Kinds = Mapping[str, type[Any]]
 
 
 class Unusable(Exception):
     """A row that cannot be undone from here, and why."""
 
 
-def fault_of(row: FaultRow) -> Fault:
+def fault_of(row: FaultRow, kinds: Kinds = registry.faults) -> Fault:
     """The fault a row speaks of, rebuilt from its undo. Raises Unusable."""
     try:
         undo = msgspec.convert(row.undo, Undo)
-        fault: Fault = msgspec.convert(undo.params, registry.faults[row.kind])
+        fault: Fault = msgspec.convert(undo.params, kinds[row.kind])
     except (KeyError, msgspec.ValidationError, registry.Broken) as why:
         msg = f"{row.id} on {row.target.key}: its undo ({row.kind} version {row.version}) cannot be used here: {why}"
         raise Unusable(msg) from None
@@ -38,19 +40,26 @@ def fault_of(row: FaultRow) -> Fault:
 
 
 def drives_of(
-    rows: Iterable[FaultRow], env: Env, journal: Journal, *, by: By = "guardian", shout: Callable[[str], None]
+    rows: Iterable[FaultRow],
+    env: Env,
+    journal: Journal,
+    *,
+    by: By = "guardian",
+    shout: Callable[[str], None],
+    kinds: Kinds = registry.faults,
 ) -> list[Drive]:
     """What undoes these rows. Raises Unusable."""
-    return [_drive(row, env, journal, by, shout) for row in rows]
+    return [Drive(row, fault_of(row, kinds), env, journal, by=by, life=_life(row, kinds), shout=shout) for row in rows]
 
 
-def _drive(row: FaultRow, env: Env, journal: Journal, by: By, shout: Callable[[str], None]) -> Drive:
-    fault = fault_of(row)
-    life = Life(state="INJECTED", reversible=row.reversible, fences=isinstance(fault, Fences), certain=False)
-    if row.state == "WATCHING":
-        age = max(0.0, time.time() - row.updated_at)
-        life = msgspec.structs.replace(life, state="WATCHING", watch_s=max(0.0, WATCH_S - age))
-    return Drive(row, fault, env, journal, by=by, life=life, shout=shout)
+def _life(row: FaultRow, kinds: Kinds) -> Life:
+    fences = isinstance(fault_of(row, kinds), Fences)
+    life = Life(state="INJECTED", reversible=row.reversible, fences=fences, certain=False)
+    if row.state != "WATCHING":
+        return life
+    # It was read as gone at `updated_at`; the rest of its watch is enough, or no later run could ever close it.
+    age = max(0.0, time.time() - row.updated_at)
+    return msgspec.structs.replace(life, state="WATCHING", watch_s=max(0.0, WATCH_S - age))
 
 
 async def undo_all(drives: list[Drive], *, patience_s: float = PATIENCE_S, keep_on: bool = True) -> None:
@@ -74,36 +83,34 @@ async def undo_all(drives: list[Drive], *, patience_s: float = PATIENCE_S, keep_
 
 
 @contextlib.asynccontextmanager
-async def leased(rows: list[FaultRow], env: Env) -> AsyncIterator[None]:
+async def leased(drives: list[Drive], env: Env) -> AsyncIterator[None]:
     """Keeps the leases alive while undoing: one that lapses would take the fences away."""
     async with nursery() as group:
-        group.start_soon(_keep_leases, rows, env)
+        group.start_soon(_keep_leases, drives, env)
         with anyio.CancelScope(shield=True):  # whatever becomes of the lease
             yield
         group.cancel_scope.cancel()
 
 
-async def _keep_leases(rows: list[FaultRow], env: Env) -> None:
+async def _keep_leases(drives: list[Drive], env: Env) -> None:
     while True:
-        for row in rows:
-            fault = fault_of(row)
-            if isinstance(fault, Leases):
+        for drive in drives:
+            if isinstance(drive.fault, Leases):
                 with anyio.move_on_after(LEASE_S / 2):
                     try:
-                        await fault.lease(env, msgspec.convert(row.undo, Undo), LEASE_S)
+                        await drive.fault.lease(env, drive.undo_record, LEASE_S)
                     except (Refused, Doubt):
                         continue
         await anyio.sleep(1)
 
 
-async def release(rows: list[FaultRow], env: Env) -> None:
+async def release(drives: list[Drive], env: Env) -> None:
     """Ends the run's lease; best effort, it lapses by itself."""
-    for row in rows:
-        fault = fault_of(row)
-        if isinstance(fault, Leases):
+    for drive in drives:
+        if isinstance(drive.fault, Leases):
             try:
                 with anyio.move_on_after(LEASE_S):
-                    await fault.release(env, msgspec.convert(row.undo, Undo))
+                    await drive.fault.release(env, drive.undo_record)
             except (Refused, Doubt):
                 pass
             return

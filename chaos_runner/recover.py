@@ -15,13 +15,13 @@ from collections.abc import Callable
 import anyio
 import msgspec
 
-from chaos_runner import configure
+from chaos_runner import configure, registry
 from chaos_runner.api import Env
 from chaos_runner.clock import Clock
 from chaos_runner.drive import Drive
 from chaos_runner.journal import RunJournal
 from chaos_runner.model import Environment
-from chaos_runner.orphans import Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
+from chaos_runner.orphans import Kinds, Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
 from chaos_runner.plan import Refusal
 from chaos_runner.records import Outcome, RunEnded
 from chaos_runner.store import FaultRow, Owner, RunRow, Store, StoreError, alive
@@ -47,54 +47,95 @@ async def recover(
     *,
     patience_s: float = 60.0,
     watch: bool = False,
+    kinds: Kinds = registry.faults,
 ) -> list[Recovered]:
     """Recovers every dead run of the environment (of all, for None). Runs whose owner lives are not touched.
 
     With `watch` it stays until uncertain faults are closed; else they are left fenced and WATCHING.
     """
     found = []
-    for run in ledger.unfinished_runs(environment):
-        if await _owned(ledger, run):
+    for one in ledger.unfinished_runs(environment):
+        run = await _orphaned(ledger, one)
+        if run is None:
             continue
         tell(f"recovering {run.id}: its runner is gone")
-        found.append(await _recover_one(ledger, run, tell, patience_s, watch))
+        found.append(await _Takeover(ledger, run, tell, patience_s, watch, kinds).recover())
     return found
 
 
-async def _owned(ledger: Store, run: RunRow) -> bool:
-    """Whether somebody alive looks after this run; a guardian at work is given time to finish."""
+async def _orphaned(ledger: Store, run: RunRow) -> RunRow | None:
+    """The run as it is now, if nobody alive looks after it; a guardian at work is given time to finish."""
     until = anyio.current_time() + WAIT_FOR_GUARDIAN_S
     now: RunRow | None = run
     while now is not None and now.state == "RECOVERING" and alive(now.owner) and anyio.current_time() < until:
         await anyio.sleep(0.2)
         now = ledger.run(run.id)
-        if now is not None and now.state == "ENDED" and not ledger.open_faults(run_id=run.id):
-            return True
-    return now is None or alive(now.owner) is not False
+    if now is None or (now.state == "ENDED" and not ledger.open_faults(run_id=run.id)):
+        return None
+    return now if alive(now.owner) is False else None
 
 
-async def _recover_one(
-    ledger: Store, run: RunRow, tell: Callable[[str], None], patience_s: float, watch: bool
-) -> Recovered:
-    try:
-        epoch = ledger.take_over(run.id, Owner.mine(), run.epoch)
-    except StoreError as why:
-        return Recovered(run=run.id, environment=run.environment, left=("?",), why=str(why))
-    await _kill(run.owner)
-    journal = RunJournal(ledger, run.id, epoch, Clock(ago_s=_age(ledger, run)))
-    usable, trouble = _sorted(run, ledger.open_faults(run_id=run.id))
-    drives: list[Drive] = []
-    if usable:
+class _Takeover(msgspec.Struct):
+    """One dead run in our hands."""
+
+    ledger: Store
+    run: RunRow
+    tell: Callable[[str], None]
+    patience_s: float
+    watch: bool
+    kinds: Kinds
+
+    async def recover(self) -> Recovered:
+        run, ledger = self.run, self.ledger
         try:
-            drives = await _undo(run, usable, journal, tell, patience_s, watch)
-        except (Refusal, msgspec.ValidationError) as why:
-            trouble += [f"{row.id} on {row.target.key}: {why}" for row in usable]
-    trouble += [f"{d.row.id} on {d.row.target.key}: {d.life.why}" for d in drives if left_behind(d)]
-    _end(run, journal, drives, trouble)
-    closed = tuple(d.row.id for d in drives if not left_behind(d))
-    return Recovered(
-        run=run.id, environment=run.environment, closed=closed, left=tuple(trouble), why="; ".join(trouble)
-    )
+            epoch = ledger.take_over(run.id, Owner.mine(), run.epoch)
+        except StoreError as why:
+            return Recovered(run=run.id, environment=run.environment, left=("?",), why=str(why))
+        await _kill(run.owner)
+        journal = RunJournal(ledger, run.id, epoch, Clock(ago_s=_age(ledger, run)))
+        usable, trouble = self._sorted(ledger.open_faults(run_id=run.id))
+        drives: list[Drive] = []
+        if usable:
+            try:
+                drives = await self._undo(usable, journal)
+            except (Refusal, msgspec.ValidationError) as why:
+                trouble += [f"{row.id} on {row.target.key}: {why}" for row in usable]
+        trouble += [f"{d.row.id} on {d.row.target.key}: {d.life.why}" for d in drives if left_behind(d)]
+        _end(run, journal, drives, trouble)
+        closed = tuple(d.row.id for d in drives if not left_behind(d))
+        return Recovered(run.id, run.environment, closed=closed, left=tuple(trouble), why="; ".join(trouble))
+
+    def _sorted(self, rows: list[FaultRow]) -> tuple[list[FaultRow], list[str]]:
+        """The rows that can be undone, and sentences about the others."""
+        usable, trouble = [], []
+        for row in rows:
+            damage = row.unusable or self.run.unusable
+            try:
+                fault_of(row, self.kinds)
+            except Unusable as why:
+                damage = damage or str(why)
+            if damage:
+                trouble.append(f"{row.id}: {damage}")
+            else:
+                usable.append(row)
+        return usable, trouble
+
+    async def _undo(self, rows: list[FaultRow], journal: RunJournal) -> list[Drive]:
+        run = self.run
+        connections = msgspec.convert(run.connections, Environment)
+        env = Env(run.environment, connections, configure.secrets(configure.references(run.connections)))
+        drives = drives_of(rows, env, journal, by="recovery", shout=self.tell, kinds=self.kinds)
+        try:
+            async with leased(drives, env):
+                await undo_all(drives, patience_s=self.patience_s, keep_on=self.watch)
+            if not any(drive.life.open for drive in drives):
+                await release(drives, env)
+        finally:
+            await env.aclose()
+        for drive in drives:
+            if drive.bug is not None:
+                self.tell(f"a bug on the way: {drive.row.id}: {''.join(traceback.format_exception(drive.bug))}")
+        return drives
 
 
 def _age(ledger: Store, run: RunRow) -> float:
@@ -104,39 +145,6 @@ def _age(ledger: Store, run: RunRow) -> float:
     except StoreError:  # a damaged history must not keep a fault on its target
         last = 0.0
     return max(last, time.time() - run.started_at)
-
-
-def _sorted(run: RunRow, rows: list[FaultRow]) -> tuple[list[FaultRow], list[str]]:
-    """The rows that can be undone, and sentences about the others."""
-    usable, trouble = [], []
-    for row in rows:
-        try:
-            if row.unusable or run.unusable:
-                raise Unusable(f"{row.id}: {row.unusable or run.unusable}")
-            fault_of(row)
-            usable.append(row)
-        except Unusable as why:
-            trouble.append(str(why))
-    return usable, trouble
-
-
-async def _undo(
-    run: RunRow, rows: list[FaultRow], journal: RunJournal, tell: Callable[[str], None], patience_s: float, watch: bool
-) -> list[Drive]:
-    connections = msgspec.convert(run.connections, Environment)
-    env = Env(run.environment, connections, configure.secrets(configure.references(run.connections)))
-    drives = drives_of(rows, env, journal, by="recovery", shout=tell)
-    try:
-        async with leased(rows, env):
-            await undo_all(drives, patience_s=patience_s, keep_on=watch)
-        if not any(drive.life.open for drive in drives):
-            await release(rows, env)
-    finally:
-        await env.aclose()
-    for drive in drives:
-        if drive.bug is not None:
-            tell(f"a bug on the way: {drive.row.id}: {''.join(traceback.format_exception(drive.bug))}")
-    return drives
 
 
 def _end(run: RunRow, journal: RunJournal, drives: list[Drive], trouble: list[str]) -> None:
