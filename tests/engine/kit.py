@@ -262,7 +262,7 @@ class Rig:
                 runs_at_once=1,
                 record=stamped,
             )
-            journal = RunJournal(self.store, self.run_id, epoch, clock, lambda entry: self.on_entry(entry))  # type: ignore[arg-type]
+            journal = RunJournal(self.store, self.run_id, epoch, clock, self.on_entry)  # type: ignore[arg-type]
             journal.heard(stamped)
             return journal
 
@@ -278,7 +278,7 @@ class Rig:
             guard=self.guard,
             interrupts=self.interrupts,
             lever=lambda: self.lever,
-            show=lambda status: self.on_show(status),
+            show=self.on_show,
             shout=self.shouts.append,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -169,7 +170,7 @@ def test_a_confirmation_by_a_check_that_moved_holds(rig: Rig) -> None:
 @pytest.mark.parametrize("t", [9.5, 12.5, 14.9])
 def test_a_fault_that_vanishes_in_its_window_is_unknown(rig: Rig, t: float) -> None:
     rig.well()
-    rig.at(t, lambda: rig.world.harm.clear())
+    rig.at(t, rig.world.harm.clear)
     outcome = rig.run(experiment())
 
     assert outcome.finding == "UNKNOWN"
@@ -186,7 +187,7 @@ def test_a_lease_is_renewed_while_reads_of_the_target_are_slow(make: Callable[..
 
     assert "FaultAbsent" not in rig.names()
     renewals = [t for t, operation, _key in rig.world.asked if operation == "lease"]
-    assert max(b - a for a, b in zip(renewals, renewals[1:], strict=False)) <= 2.5
+    assert max(b - a for a, b in itertools.pairwise(renewals)) <= 2.5
 
 
 def test_a_lease_that_cannot_be_renewed_takes_the_fault_away_and_the_finding_with_it(make: Callable[..., Rig]) -> None:

@@ -1,4 +1,4 @@
-"""A store that fails forbids injecting and never delays undoing; a process that dies at any write is undone by others."""
+"""A store that fails forbids injecting and never delays undoing; who dies at any write is undone by others."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_store_that_fails_in_the_window_stops_the_run_and_delays_nothing(rig: 
 def test_what_cannot_be_written_for_a_while_is_written_later_in_order_and_at_its_time(
     rig: Rig, begins: float, ends: float
 ) -> None:
-    rig.world.reading = lambda _name, t: Reading({"success": not 15.5 < t < 22.0})
+    rig.world.reading = lambda _name, t: Reading({"success": not 15.5 < t < 27.0})
     rig.at(begins, lambda: setattr(rig.store, "full_from", rig.store.writes + 2))
     rig.at(ends, lambda: setattr(rig.store, "full_until", 0))
     rig.run(experiment())
