@@ -30,6 +30,7 @@ from chaos_runner.store import NoLedger, StoreError, disk, levers
 
 CHECK_S = 10.0
 CONNECT_S = 3.0
+STRANGER = "this ledger does not know it: recover with the state folder it ran with, or delete it at the target"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -249,11 +250,12 @@ async def _leftovers(env: Env, state_dir: Path) -> Finding:
     for kind in registry.faults.names():
         for undo in await _marks(kind, env):
             found[undo.mark] = undo
-    cared = _cared_for(state_dir)
-    left = [undo for undo in found.values() if undo.run not in cared]
+    known = _known(state_dir)
+    left = [undo for undo in found.values() if not known.get(undo.run)]
     if left:
         said = ", ".join(f"{undo.target.key} carries {undo.mark}" for undo in left)
-        return Finding("fail", "", said, "chaos-runner recover")
+        stranger = any(undo.run not in known for undo in left)
+        return Finding("fail", "", said, STRANGER if stranger else "chaos-runner recover")
     under_way = f"; {len(found)} of runs that are under way" if found else ""
     return Finding("ok", "", f"no mark of a dead run on any target{under_way}")
 
@@ -270,10 +272,10 @@ async def _marks(kind: str, env: Env) -> tuple[Undo, ...]:
         raise
 
 
-def _cared_for(state_dir: Path) -> set[str]:
-    """The runs somebody alive looks after."""
+def _known(state_dir: Path) -> dict[str, bool]:
+    """The unfinished runs of this ledger, and whether somebody alive looks after them."""
     try:
         with store.open_store(state_dir, read_only=True) as ledger:
-            return {run.id for run in ledger.unfinished_runs() if store.alive(run.owner) is not False}
+            return {run.id: store.alive(run.owner) is not False for run in ledger.unfinished_runs()}
     except NoLedger:
-        return set()
+        return {}

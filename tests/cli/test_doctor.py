@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from chaos_runner.cli import examine
-from chaos_runner.store import levers
+from chaos_runner.store import Owner, levers
 from tests.cli import kit
 from tests.cli.conftest import Call, Said
 
@@ -108,16 +112,62 @@ def test_no_command_prints_a_secret(call: Call, home: Path, monkeypatch: pytest.
     assert not any(SECRET.encode() in path.read_bytes() for path in (home / "state").rglob("*") if path.is_file())
 
 
+class Toxiproxy(BaseHTTPRequestHandler):
+    """Answers like the real server: one proxy, with a toxic under our mark."""
+
+    toxics: ClassVar[list[dict[str, Any]]] = []
+
+    def do_GET(self) -> None:
+        proxy = {"name": "payments", "listen": "127.0.0.1:1", "upstream": "127.0.0.1:2", "enabled": True}
+        known = {"/proxies": {"payments": {**proxy, "toxics": self.toxics}}}
+        answer = known.get(self.path, {"error": "not found", "status": 404})
+        self.send_response(200 if self.path in known else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, *_words: object) -> None:
+        pass
+
+
 @contextmanager
-def proxy(tmp_path: Path) -> Iterator[str]:
-    """The embedded proxy in a process of its own."""
-    child = kit.runner("proxy", "--port", "0", cwd=tmp_path)
-    try:
-        assert child.stdout is not None
-        yield child.stdout.readline()
-    finally:
-        child.terminate()
-        child.communicate(timeout=20)
+def server(*marks: str) -> Iterator[str]:
+    toxic = {"type": "latency", "stream": "downstream", "toxicity": 1.0, "attributes": {"latency": 5, "jitter": 0}}
+    handler = type("Marked", (Toxiproxy,), {"toxics": [{**toxic, "name": mark} for mark in marks]})
+    with HTTPServer(("127.0.0.1", 0), handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+        thread.join(5)
+
+
+def test_the_real_proxy_is_told_from_the_embedded_one(call: Call, home: Path) -> None:
+    with server("somebody-elses") as url:
+        configured(home, f"{{toxiproxy: {{url: '{url}'}}}}")
+        said = call("doctor", "-o", "json")
+
+    assert found(said, "staging: toxiproxy")["state"] == "ok"
+    assert "the real one, 1 proxy" in found(said, "staging: toxiproxy")["said"]
+    assert found(said, "staging: leftovers")["state"] == "ok"
+
+
+def test_a_mark_that_nobody_looks_after_is_a_leftover_and_that_of_a_living_run_is_not(call: Call, home: Path) -> None:
+    with server("cx.r-dead.0.1", f"cx.{kit.RUN}.0.1") as url, kit.run_of(home / "state", Owner.mine(), None):
+        configured(home, f"{{toxiproxy: {{url: '{url}'}}}}")
+        said = call("doctor", "-o", "json")
+
+    leftovers = found(said, "staging: leftovers")
+    assert leftovers["state"] == "fail"
+    assert leftovers["said"] == "proxy/payments carries cx.r-dead.0.1"
+    assert "does not know it" in leftovers["next"]
+
+
+def test_a_leftover_of_a_dead_run_of_this_ledger_asks_for_recover(call: Call, home: Path) -> None:
+    with server(f"cx.{kit.RUN}.0.1") as url, kit.run_of(home / "state", kit.gone_owner(), None):
+        configured(home, f"{{toxiproxy: {{url: '{url}'}}}}")
+        said = call("doctor", "-o", "json")
+
+    assert found(said, "staging: leftovers")["next"] == "chaos-runner recover"
 
 
 def test_an_address_of_this_machine_is_loopback_and_others_are_not() -> None:
@@ -135,8 +185,10 @@ def test_a_check_that_hangs_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(60)
         return examine.Finding("ok", "", "")
 
+    began = time.monotonic()
     finding = asyncio.run(examine._bounded("x", hang))
 
+    assert time.monotonic() - began < 3
     assert finding.state == "fail"
     assert "no answer" in finding.said
 
