@@ -23,7 +23,7 @@ def frame(scene: Scene, width: int, height: int) -> list[str]:
     console = Console(
         file=out, force_terminal=True, width=max(20, min(width - 1, WIDTH_MAX)), height=height, highlight=False
     )
-    console.print(Group(_head(scene), _checks(scene), _faults(scene)), no_wrap=True, crop=True)
+    console.print(Group(_head(scene), _checks(scene, _bars(width)), _faults(scene)), no_wrap=True, crop=True)
     return out.getvalue().rstrip("\n").split("\n")[: max(1, height - 2)]
 
 
@@ -39,18 +39,29 @@ def _head(scene: Scene) -> Text:
     return head
 
 
-def _checks(scene: Scene) -> Table:
+def _bars(width: int) -> int:
+    """How many bars of the curve there is room for beside the words."""
+    return SPARK if width >= 110 else SPARK // 2 if width >= 90 else 0
+
+
+def _checks(scene: Scene, bars: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("check", no_wrap=True, overflow="ellipsis", max_width=34)
+    table.add_column("check", no_wrap=True, overflow="ellipsis", min_width=12, max_width=34)
     table.add_column("so far", no_wrap=True, min_width=8)
-    table.add_column("now", no_wrap=True, overflow="ellipsis", min_width=30)
-    table.add_column("", no_wrap=True, overflow="crop", min_width=SPARK)
+    table.add_column("now", no_wrap=True, overflow="ellipsis", min_width=20)
+    table.add_column("", no_wrap=True, overflow="crop", min_width=bars)
     table.add_column("to abort", no_wrap=True)
     fault_open = scene.phase == "fault"
     for view in scene.checks.values():
         word = view.word(fault_open)
         now = ", ".join(tally.last for tally in view.tallies if tally.last) or "no sample yet"
-        table.add_row(Text(view.title), Text(word, COLOURS[word]), Text(now), Text(view.spark(), "cyan"), _bar(view))
+        table.add_row(
+            Text(view.title),
+            Text(word, COLOURS[word]),
+            Text(now),
+            Text(view.spark()[-bars:] if bars else "", "cyan"),
+            _bar(view),
+        )
     return table
 
 

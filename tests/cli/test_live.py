@@ -136,6 +136,7 @@ def test_a_picture_is_never_larger_than_the_terminal(width: int, height: int) ->
 
     assert len(lines) < height
     assert all(len(line) < width for line in plain(lines).split("\n"))
+    assert "Shop" in plain(lines)
 
 
 # --- what reaches the terminal --------------------------------------------------------------------------------------
