@@ -45,9 +45,10 @@ def run(args: argparse.Namespace) -> int:
     order = conduct.Order(plan=plan, state_dir=state, require_layer=args.require_layer, command=tuple(sys.argv[1:]))
     finished = _conducted(order, plan, args)
     headline = judge.headline(finished.outcome)
-    _notify(finished, headline, state, plan, args)
+    _say(finished, headline, args)
     reports = [] if args.no_report else _reports(finished, state, args.reports)
-    _say(finished, headline, reports, args)
+    _say_where(finished, headline, reports, args)
+    _notify(finished, headline, state, plan, args)
     return judge.exit_code(headline, finished.outcome.cleanup)
 
 
@@ -160,24 +161,33 @@ def _reports(finished: Finished, state: Path, folder: Path) -> list[Path]:
         return []
 
 
-def _say(finished: Finished, headline: str, reports: list[Path], args: argparse.Namespace) -> None:
-    outcome = finished.outcome
+def _say(finished: Finished, headline: str, args: argparse.Namespace) -> None:
+    """The outcome, before anything else can go wrong."""
     for trouble in finished.trouble:
         common.tell(f"warning: {trouble}")
+    if args.output == "json":
+        return
+    why, stream = finished.outcome.why, _stream(args)
+    print(f"{headline}: {why}" if why else headline, file=stream, flush=True)
+    if headline == "NOT_REVERTED":
+        print("  next: chaos-runner recover", file=stream, flush=True)
+
+
+def _stream(args: argparse.Namespace) -> Any:
+    return sys.stderr if args.events == "-" else sys.stdout
+
+
+def _say_where(finished: Finished, headline: str, reports: list[Path], args: argparse.Namespace) -> None:
     if args.output == "json":
         common.write_json(
             {
                 "schemaVersion": 1,
                 "run": finished.run,
                 "headline": headline,
-                "outcome": outcome,
+                "outcome": finished.outcome,
                 "reports": [str(path) for path in reports],
             }
         )
         return
-    stream = sys.stderr if args.events == "-" else sys.stdout
-    print(f"{headline}: {outcome.why}" if outcome.why else headline, file=stream)
-    if headline == "NOT_REVERTED":
-        print("  next: chaos-runner recover", file=stream)
     for path in reports:
-        print(f"  report: {path}", file=stream)
+        print(f"  report: {path}", file=_stream(args))
