@@ -33,7 +33,9 @@ class GuardianError(Doubt):
 
 
 class GuardianLine:
-    """One guardian process and the socket to it."""
+    """One guardian process and the socket to it. `program` is what its interpreter runs."""
+
+    program = _BOOT
 
     def __init__(self, hello: wire.Hello, log: Path) -> None:
         self._hello = hello
@@ -55,7 +57,7 @@ class GuardianLine:
         ours.setblocking(False)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, wire.LINE_BYTES_MAX)
         myself = os.pidfd_open(os.getpid())  # handed down, so that the guardian can never mistake the runner
-        argv = [sys.executable, "-I", "-c", _BOOT, _ROOT, str(theirs.fileno()), str(myself)]
+        argv = [sys.executable, "-I", "-c", self.program, _ROOT, str(theirs.fileno()), str(myself)]
         with theirs, self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220 -- a fork takes a millisecond; nothing runs beside it
                 argv,
@@ -134,7 +136,7 @@ class GuardianLine:
         try:
             sent = self._socket.send(line)
         except OSError as why:
-            raise ArmError(str(why)) from None
+            raise ArmError(_said(why)) from None
         if sent != len(line):
             msg = "it does not read"
             raise ArmError(msg)
@@ -156,5 +158,9 @@ class GuardianLine:
             msg = f"no answer within {limit_s:g} s"
             raise ArmError(msg) from None
         except OSError as why:
-            raise ArmError(str(why)) from None
+            raise ArmError(_said(why)) from None
         return self._inbox.pop(0)
+
+
+def _said(why: OSError) -> str:
+    return "it ended" if isinstance(why, ConnectionError) else str(why)
