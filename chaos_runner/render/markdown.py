@@ -83,7 +83,12 @@ def _clauses(rows: list[ClauseRow]) -> list[str]:
 
 
 def _shifts(compared: list[CheckTable]) -> list[str]:
-    found = [f"- {plain(one.title)}: {plain(shift)}" for one in compared for shift in one.shifts[:1]]
+    found = [
+        f"- {plain(one.title)}: {plain(shift)}"
+        for one in compared
+        for shift in one.shifts[:1]
+        if tables.NO_SHIFT not in shift
+    ]
     return [*found[:10], ""] if found else []
 
 

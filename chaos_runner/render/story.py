@@ -50,7 +50,7 @@ WORDS = {
     "NOT_REVERTED": Word(
         "NOT REVERTED",
         "A fault of this run may still be active. This is the one outcome that needs hands now.",
-        "Run the command in the red box, and check by eye that the targets are well.",
+        "Run the recover command, and check by eye that the targets are well.",
         "alarm",
     ),
     "NOT_STARTED": Word(
@@ -62,7 +62,7 @@ WORDS = {
     "UNFINISHED": Word(
         "UNFINISHED",
         "The records stop before the end of the run: it is still going on, or the runner died.",
-        "If the runner is dead, undo what it left with the command in the red box. No conclusion can be drawn from this run.",
+        "If the runner is dead, undo what it left with the recover command. This run supports no conclusion.",
         "alarm",
     ),
 }

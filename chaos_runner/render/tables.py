@@ -16,6 +16,7 @@ from chaos_runner.render.planned import Planned
 from chaos_runner.render.windows import Spans
 
 NONE = "–"
+NO_SHIFT = "none seen."
 
 
 class ClauseRow(msgspec.Struct, frozen=True):
@@ -225,7 +226,7 @@ def _shifts(known: tuple[Clause, ...], before: Cell, during: Cell) -> list[str]:
 
 def _shift(name: str, found: compare.Comparison, show: Callable[[float | None], str]) -> str:
     if found.shift == found.low == found.high == 0:
-        return f"Shift of {name} during the fault: none seen."
+        return f"Shift of {name} during the fault: {NO_SHIFT}"
     chance = text.share(found.effect)
     moved = f"{_signed(found.shift, show)} (95 % interval {_signed(found.low, show)} to {_signed(found.high, show)})"
     return f"Shift of {name} during the fault: {moved}; {chance} of values during it lie above one from before."

@@ -130,7 +130,8 @@ def _magnitude(value: float) -> int:
 
 
 def _significant(value: float) -> str:
-    return f"{value:.{max(0, 2 - _magnitude(value))}f}" if value < 99.95 else f"{value:.0f}"
+    rounded = float(f"{value:.3g}")  # 0.9999 counts as 1, with its decimals
+    return f"{value:.{max(0, 2 - _magnitude(rounded))}f}" if value < 99.95 else f"{value:.0f}"
 
 
 def _trimmed(text: str) -> str:

@@ -27,6 +27,8 @@ from chaos_runner.render.svg import LEFT, RIGHT
 SOURCE_MAX = 64_000
 LINES_MAX = 600
 EXAMPLES_MAX = 8
+CARDS_MAX = 100
+RECOVERIES_MAX = 50
 STATE_WORDS = {"ok": "✓ ok", "violated": "✗ violated", "unknown": "? unknown", "not judged": "– not judged"}
 
 
@@ -54,7 +56,8 @@ def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
         examples=_examples(ticks),
         radius=safety.radius(plan, spans),
         selections=safety.selections(plan),
-        cards=safety.cards(run, plan, spans),
+        cards=safety.cards(run, plan, spans)[:CARDS_MAX],
+        cards_hidden=max(0, len(run.faults) - CARDS_MAX),
         stopping=safety.stopping(run, plan, ticks, entries),
         recoveries=_recoveries(run, plan),
         lines=_timeline(entries),
@@ -94,7 +97,7 @@ def _recoveries(run: Run, plan: Planned) -> list[str]:
             else f"NOT steady again within {text.duration(one.seconds)}{within}."
         )
         + (f" {text.sentence_case(text.one_line(one.why))}" if one.why else "")
-        for one in run.recoveries
+        for one in run.recoveries[-RECOVERIES_MAX:]
     ]
 
 
