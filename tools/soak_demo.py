@@ -1,0 +1,123 @@
+"""Runs the demo's experiment many times on each shop, four worlds at a time; exits 1 where a run is not as promised.
+
+Every run has a world and a state folder of its own, and is looked at from outside: raw sockets, /proc, SQLite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from chaos_runner import files  # noqa: E402
+from chaos_runner.pocket import world  # noqa: E402
+from tests.demo import trial  # noqa: E402
+
+WANTED = {
+    ("fragile", True): {"DEVIATED", "ABORTED"},
+    ("resilient", True): {"HELD"},
+    ("fragile", False): {"HELD"},
+    ("resilient", False): {"HELD"},
+}
+
+
+class Turn(NamedTuple):
+    """One run to come."""
+
+    n: int
+    mode: str
+    fault: bool
+
+    @property
+    def what(self) -> str:
+        return f"{self.mode} {'with the fault' if self.fault else 'without it'}"
+
+
+def go(turn: Turn, file: Path, folder: Path) -> trial.Seen | str:
+    """What came of it, or why nothing did."""
+    here = folder / f"{turn.n:03d}"
+    here.mkdir()
+    try:
+        copy = trial.short_copy(file, here, {}) if turn.fault else trial.without_fault(file, here)
+        return trial.go(copy, turn.mode, here)
+    except (OSError, world.WorldError, AssertionError) as why:
+        return f"{type(why).__name__}: {why}"
+
+
+def misses(turn: Turn, seen: trial.Seen) -> list[str]:
+    """What is not as promised."""
+    found = list(seen.left)
+    if seen.headline not in WANTED[turn.mode, turn.fault]:
+        found.append(f"{seen.headline}: {seen.why or seen.said[-300:]}")
+    if turn.fault and not seen.affected():
+        found.append("no affected streams")
+    if turn.fault != (seen.harmed_s > 0):
+        found.append(f"harm was seen for {seen.harmed_s:.1f} s")
+    if turn.mode == "resilient" and (seen.orders["later"] != seen.orders["completed_later"] or seen.orders["failed"]):
+        found.append(f"orders are not completed: {seen.orders}")
+    if turn.mode == "resilient" and turn.fault and not seen.orders["later"]:
+        found.append("no order was taken for later")
+    return found
+
+
+def turns(times: int, without: int) -> list[Turn]:
+    """Both shops in turn, so that both meet the same machine."""
+    rows = [(mode, True) for _ in range(times) for mode in ("fragile", "resilient")]
+    rows += [(mode, False) for _ in range(without) for mode in ("fragile", "resilient")]
+    return [Turn(n, mode, fault) for n, (mode, fault) in enumerate(rows)]
+
+
+def summary(done: list[tuple[Turn, trial.Seen]], asked: list[Turn]) -> None:
+    """One row for each shop, with and without the fault."""
+    print(f"\n{'':28}{'runs':>6}  {'verdicts':28}{'affected':>14}{'taken for later':>20}{'seconds':>10}")
+    for what in dict.fromkeys(turn.what for turn in asked):
+        rows = [seen for turn, seen in done if turn.what == what]
+        if not rows:
+            continue
+        verdicts = collections.Counter(seen.headline for seen in rows)
+        words = ", ".join(f"{count} {word}" for word, count in verdicts.items())
+        streams, later = [seen.affected() for seen in rows], [seen.orders["later"] for seen in rows]
+        print(
+            f"{what:28}{len(rows):6}  {words:28}{f'{min(streams):g}-{max(streams):g}':>14}"
+            f"{f'{min(later)}-{max(later)}':>20}{statistics.median(seen.took_s for seen in rows):10.1f}"
+        )
+
+
+def main() -> int:
+    """1 where any run is not as promised."""
+    asking = argparse.ArgumentParser(description=__doc__)
+    asking.add_argument("--times", type=int, default=20, help="runs on each shop (default: 20)")
+    asking.add_argument("--without", type=int, default=2, help="runs on each shop without the fault (default: 2)")
+    asking.add_argument("--at-once", type=int, default=4, help="worlds at a time (default: 4)")
+    asking.add_argument("--experiment", type=Path, default=files.bundled() / "slow-payments.yaml")
+    options = asking.parse_args()
+    asked, done, missed, began = turns(options.times, options.without), [], 0, time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-runner-soak-") as folder,
+        ThreadPoolExecutor(options.at_once) as pool,
+    ):
+        coming = [pool.submit(go, turn, options.experiment, Path(folder)) for turn in asked]
+        for turn, future in zip(asked, coming, strict=True):
+            seen = future.result()
+            wrong = [seen] if isinstance(seen, str) else misses(turn, seen)
+            missed += bool(wrong)
+            if not isinstance(seen, str):
+                done.append((turn, seen))
+            word = "-" if isinstance(seen, str) else seen.headline
+            print(f"{turn.n + 1:3}  {turn.what:28}{word:14}{'; '.join(wrong) or 'ok'}", flush=True)
+    summary(done, asked)
+    print(f"{len(asked) - missed} of {len(asked)} as promised, in {time.monotonic() - began:.0f} s")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
