@@ -115,7 +115,7 @@ class _Takeover(msgspec.Struct):
             except Unusable as why:
                 damage = damage or str(why)
             if damage:
-                trouble.append(f"{row.id}: {damage}")
+                trouble.append(damage if damage.startswith(row.id) else f"{row.id}: {damage}")
             else:
                 usable.append(row)
         return usable, trouble

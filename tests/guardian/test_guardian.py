@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sqlite3
@@ -25,7 +26,7 @@ def ended(bench: Bench) -> RunEnded:
     bench.until(lambda ledger: ledger.run(runner.RUN).state == "ENDED")
     with bench.ledger() as ledger:
         entries = ledger.records(runner.RUN)
-        assert all(earlier.t <= later.t + 0.5 for earlier, later in zip(entries, entries[1:], strict=False))
+        assert all(earlier.t <= later.t + 0.5 for earlier, later in itertools.pairwise(entries))
         records = [entry.record for entry in entries]
     assert [record.by for record in records if isinstance(record, FaultReverted)] == ["guardian"]
     ends = [record for record in records if isinstance(record, RunEnded)]
@@ -187,7 +188,7 @@ def test_a_guardian_that_cannot_read_its_endpoint_is_not_ready(tmp_path: Path) -
     async def start() -> None:
         line = GuardianLine(runner.hello(env, tmp_path, TTL_S, Clock().t0), tmp_path / "log")
         try:
-            with pytest.raises(GuardianError, match="the guardian is not ready: .*not sent"):
+            with pytest.raises(GuardianError, match=r"the guardian is not ready: .*not sent"):
                 await line.start()
             with anyio.fail_after(10):
                 while line.alive():
@@ -230,7 +231,7 @@ def test_a_guardian_without_its_libraries_is_an_error_that_names_its_log(tmp_pat
 
 
 def test_nothing_of_the_runner_but_its_own_line_is_handed_down(bench: Bench) -> None:
-    held = [os.readlink(path) for path in Path(f"/proc/{bench.guardian}/fd").iterdir()]
+    held = [str(path.readlink()) for path in Path(f"/proc/{bench.guardian}/fd").iterdir()]
 
     assert not [name for name in held if "ledger" in name]
     assert sum("pidfd" in name for name in held) == 1
