@@ -100,6 +100,7 @@ async def run(order: Order, view: View) -> Finished:
     async with listening(interrupts, view.tell):
         with _opened(order.state_dir, view.tell) as ledger:
             await _recover_first(order, ledger, view)
+            _check_places(order, ledger)
             return await _run(order, ledger, interrupts, view)
 
 
@@ -185,6 +186,16 @@ def _check_layers(order: Order) -> None:
         layers = ", ".join(order.plan.layers)
         msg = f"not started: the layer '{needed}' is required, and this target offers: {layers}"
         raise Refusal(msg)
+
+
+def _check_places(order: Order, ledger: Store) -> None:
+    """A place that an open fault still holds would refuse the injection a baseline later."""
+    wanted = {(fault.target.key, fault.aspect) for fault in order.plan.faults}
+    for held in ledger.open_faults(order.plan.environment):
+        if (held.target.key, held.aspect) in wanted:
+            what = "is still watched for late requests, for a minute" if held.state == "WATCHING" else "is not undone"
+            msg = f"not started: {held.kind} of run {held.run} on {held.target.key} {what}"
+            raise Refusal(f"{msg}\n  next: chaos-runner status")
 
 
 def _check_levers(order: Order) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from chaos_runner.cli import common
 
+LEASE_TTL_S = 5.0  # as attend.LEASE_TTL_S, which would import an event loop here
+
 if TYPE_CHECKING:
     from chaos_runner.load.shapes import Shape
     from chaos_runner.plan import Plan, Selection
@@ -76,10 +78,17 @@ def lines(plan: Plan) -> list[str]:
         "",
         f"blast radius {touched} of {radius.in_total} targets; {radius.at_once} at once, {radius.max_duration:g}s",
         f"undo layers  {', '.join(plan.layers)}: a fault outlives a dead or hung runner by at most {plan.bound_s:g}s",
+        f"             {_both_dead('lease' in plan.layers)}",
         f"worst case   {plan.worst_case_s:g}s",
     ]
     out += [f"events       {f.check}: {f.clause}: {f.events:g} expected, {f.needed} needed" for f in plan.forecasts]
     return out + [f"note         {warning}" for warning in plan.warnings]
+
+
+def _both_dead(leased: bool) -> str:
+    if leased:
+        return f"runner and guardian dead: the target itself drops the fault {LEASE_TTL_S:g}s after the last renewal"
+    return "runner and guardian dead: the fault stays until the next run here, or `chaos-runner recover`"
 
 
 def _picked(chosen: Selection) -> str:

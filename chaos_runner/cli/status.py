@@ -67,7 +67,9 @@ def _sort(ledger: Store, row: RunRow, seen: dict[str, Any]) -> None:
     if row.state != "ENDED" and alive is not False:
         seen["runs"].append({**_run(ledger, row), "owner_alive": alive, "faults": [_fault(f) for f in faults]})
     elif faults:
-        seen["leftovers"] += [{"run": row.id, "environment": row.environment, **_fault(f)} for f in faults]
+        seen["leftovers"] += [
+            {"run": row.id, "environment": row.environment, "attended": alive is not False, **_fault(f)} for f in faults
+        ]
     else:
         seen["runs"].append({**_run(ledger, row), "owner_alive": alive, "faults": []})
 
@@ -122,12 +124,17 @@ def lines(seen: dict[str, Any], now: float) -> list[str]:
     """The status for people."""
     out: list[str] = [seen["empty"]] if seen.get("empty") else _runs(seen, now)
     out += [line for lever in seen["levers"] for line in _lever(lever)]
-    if seen["leftovers"]:
-        rows = [(one["run"], one["environment"], one["kind"], one["target"], one["state"]) for one in seen["leftovers"]]
-        out += ["", "left behind by dead runs:"]
-        out += common.table([("run", "environment", "fault", "target", "state"), *rows])
-        out += ["next: chaos-runner recover"]
-    return out
+    out += _leftovers("a guardian is at work on these; nothing to do:", [o for o in seen["leftovers"] if o["attended"]])
+    alone = [one for one in seen["leftovers"] if not one["attended"]]
+    out += _leftovers("left behind by dead runs:", alone)
+    return [*out, "next: chaos-runner recover"] if alone else out
+
+
+def _leftovers(heading: str, found: list[dict[str, Any]]) -> list[str]:
+    if not found:
+        return []
+    rows = [(one["run"], one["environment"], one["kind"], one["target"], one["state"]) for one in found]
+    return ["", heading, *common.table([("run", "environment", "fault", "target", "state"), *rows])]
 
 
 def _runs(seen: dict[str, Any], now: float) -> list[str]:
