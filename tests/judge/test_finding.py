@@ -138,3 +138,14 @@ def test_a_slow_poll_owes_only_the_samples_that_fit_whatever_its_phase(every: fl
 )
 def test_the_worst_clause_is_the_finding(states: list[str], word: str) -> None:
     assert finding([ClauseJudged("c", "x", state, "") for state in states]) == word  # type: ignore[arg-type]
+
+
+def test_without_a_fault_the_clauses_of_expect_decide_and_not_those_that_foresee_it() -> None:
+    rules = given.rules(given.experiment({"shoppers": given.load("success >= 99%", during=["success >= 50%"])}))
+    measured = given.row([(18, 2)] * 30) + given.row([(18, 2)] * 30, n=1)
+
+    (calm,) = judged(rules, measured, [WINDOW], fault_open=False)
+    (harmed,) = judged(rules, measured, [WINDOW])
+
+    assert (calm.clause, calm.state) == ("success >= 99%", "violated")
+    assert (harmed.clause, harmed.state) == ("success >= 50%", "ok")

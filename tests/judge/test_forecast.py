@@ -91,8 +91,11 @@ def test_a_verdict_that_hangs_by_a_few_events_is_named() -> None:
     )
 
 
-def test_without_faults_there_is_nothing_to_forecast() -> None:
+def test_without_faults_there_is_nothing_to_forecast_but_that_nothing_is_tried() -> None:
     made = given.experiment(holds=())
     rules = given.rules(made)
 
-    assert (forecast.forecasts(rules), forecast.refusals(rules, made), forecast.warnings(rules, made)) == ((), (), ())
+    assert (forecast.forecasts(rules), forecast.refusals(rules, made)) == ((), ())
+    assert forecast.warnings(rules, made) == (
+        "the method has no fault: HELD will only say that the steady state is steady",
+    )
