@@ -91,6 +91,7 @@ class Found(msgspec.Struct, frozen=True):
     matched: tuple[Target, ...]
     pick: Pick
     selector: str
+    named: bool = False  # one target by its own name: no share of anything
 
 
 def make(
@@ -102,7 +103,7 @@ def make(
     faults: list[PlannedFault] = []
     selections: list[Selection] = []
     for one in found:
-        picked, rounding = _pick(one, experiment, chance)
+        picked, rounding = _pick(one, experiment, connections, chance)
         _none_protected(picked, connections)
         selections.append(_selection(one, picked, rounding))
         faults += [_planned(one, target, len(faults) + n) for n, target in enumerate(picked)]
@@ -147,8 +148,10 @@ def _within_ceilings(experiment: Experiment, environment: str, connections: Envi
         _refuse("`alerts` cannot be judged: this environment has no alert source")
 
 
-def _pick(one: Found, experiment: Experiment, chance: random.Random) -> tuple[tuple[Target, ...], str]:
-    matched, radius = one.matched, experiment.blast_radius
+def _pick(
+    one: Found, experiment: Experiment, connections: Environment, chance: random.Random
+) -> tuple[tuple[Target, ...], str]:
+    matched = one.matched
     if not matched:
         _refuse(f"{one.selector} matches no target")
     if one.pick == Pick():
@@ -159,17 +162,17 @@ def _pick(one: Found, experiment: Experiment, chance: random.Random) -> tuple[tu
         rounding = (
             f"{one.pick.share:.0%} of {len(matched)} is {one.pick.share * len(matched):g}, rounded down to {wanted}"
         )
-    most = math.floor(radius.percent_of_selector * len(matched) / 100 + 1e-9)
+    percent = 100
+    if not one.named:
+        percent = min(experiment.blast_radius.percent_of_selector, connections.ceilings.percent_of_selector)
+    most = math.floor(percent * len(matched) / 100 + 1e-9)
     if wanted < 1 or most < 1:
-        _refuse(
-            f"{one.selector} comes to zero targets: {rounding or f'{radius.percent_of_selector} % of {len(matched)}'}"
-        )
+        share = rounding or f"percent_of_selector: {percent} of {len(matched)} is {percent * len(matched) / 100:g}"
+        _refuse(f"{one.selector} comes to zero targets: {share}")
     if wanted > len(matched):
         _refuse(f"{one.selector} matches {len(matched)}, fewer than the {wanted} to pick")
     if wanted > most:
-        _refuse(
-            f"{wanted} of {len(matched)} is more than percent_of_selector: {radius.percent_of_selector} allows ({most})"
-        )
+        _refuse(f"{wanted} of {len(matched)} is more than percent_of_selector: {percent} allows ({most})")
     return tuple(sorted(chance.sample(list(matched), wanted))), rounding
 
 

@@ -113,6 +113,7 @@ async def _find(step: int, lane: int, asked: FaultStep, env: Env, faults: Mappin
         reversible=fault.reversible,
         matched=matched,
         pick=getattr(selector, "pick", Pick()),
+        named=getattr(selector, "named", False),
         selector=" ".join(f"{key} {value}" for key, value in asked.target.items() if key != "pick"),
     )
 

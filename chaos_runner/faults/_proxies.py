@@ -49,6 +49,11 @@ class ProxySelector(Value, frozen=True, kw_only=True):
         number=1
     )
 
+    @property
+    def named(self) -> bool:
+        """Whether it is one proxy by its name, of which there is no share to take."""
+        return bool(self.proxy)
+
     def problems(self) -> Any:
         """Mistakes that need more than one field to see."""
         if bool(self.proxy) == bool(self.proxies):
