@@ -5,6 +5,8 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
 TOXIPROXY_VERSION := 2.12.0
 K6_VERSION := 1.8.1
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
+SOAK_ARGS ?=
 
 .PHONY: demo test lint types contracts docs bench bench-load calibrate soak-demo real k6 wheel-test clean
 
@@ -40,13 +42,14 @@ calibrate: .venv/.test
 	$(BIN)/python tools/calibrate.py
 
 bench: .venv/.test
-	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/bench.py $(BENCH_ARGS)
 
 bench-load: .venv/.test k6
 	$(BIN)/python tools/bench_load.py --require-k6
 
+# Twenty times each way; for less: make soak-demo SOAK_ARGS="--times 3"
 soak-demo: .venv/.core
-	$(BIN)/python tools/soak_demo.py
+	$(BIN)/python tools/soak_demo.py $(SOAK_ARGS)
 
 # The real parts that tests drive; built or installed by name, shared by all checkouts of this user.
 real:
@@ -57,7 +60,7 @@ k6:
 
 # The tests that matter for an installed package, against the built wheel instead of the checkout.
 wheel-test: .venv/.test
-	sh tools/wheel_test.sh
+	PY="$(PY)" sh tools/wheel_test.sh
 
 clean:
 	rm -rf .venv .venv-wheel dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
