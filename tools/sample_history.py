@@ -189,8 +189,8 @@ def aborted() -> History:
     """The shop collapses and the run stops itself after ten seconds."""
     book = _begun("r-aborted")
     _fault(book)
-    _tripped(book, 44.012)
     _undone(book, 44.02, gone=44.164)
+    _tripped(book, 44.012)
     _recovered(book, "DEVIATED", "CLEAN", _judged("violated"), "p95 above 1s for 10 s", "criterion", at=68.0)
     return History(book.entries, _measured(70, _collapse(44)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 
 import pytest
@@ -187,6 +188,7 @@ def test_fifty_checks_still_make_a_page_a_browser_likes() -> None:
 
     assert len(page.encode()) < 3_000_000
     assert page.count('class="chart"') == 101
+    assert all(len(one["times"]) <= 40 for one in json.loads(Page(page).scripts[0])["charts"])
 
 
 def test_readings_of_a_check_without_a_plan_are_charted_too() -> None:

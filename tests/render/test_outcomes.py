@@ -85,6 +85,21 @@ def test_a_fault_still_open_has_no_halt_latency() -> None:
     assert story.halt_latency(records.fold(HISTORIES["not_reverted"]().entries)) is None
 
 
+def test_one_fault_still_there_leaves_no_halt_latency() -> None:
+    """The last fault counts: a number for the others would look like proof for all."""
+    book = sample_history.Book("r")
+    for fault in ("f0", "f1"):
+        book.add(1.0, records.IntentCommitted(fault, Target(f"proxy/{fault}"), "toxic", 0, "enabled", {}))
+        book.add(1.5, records.FaultInjected(fault, 0.1))
+    book.add(9.0, records.FaultReverted("f0", 8.5))
+    book.add(9.1, records.AbortTripped("lever", "pulled", 8.0))
+    run = records.fold(book.entries)
+    book.add(9.2, records.FaultReverted("f1", 8.75))
+
+    assert story.halt_latency(run) is None
+    assert story.halt_latency(records.fold(book.entries)) == pytest.approx(0.75)
+
+
 def test_the_decision_is_compared_with_what_was_promised() -> None:
     page = _page("aborted")
 
