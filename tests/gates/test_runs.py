@@ -1,0 +1,232 @@
+"""Whole runs against worlds of real processes, all at once: each case has a world and a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos_runner.records import RunEnded
+from tests.gates.bench import Bench, benched
+
+pytestmark = pytest.mark.world
+SLACK_S = 3.0  # every world is busy at the same time, on few cores
+CONFIRM = 'confirm: ["shoppers p50 rises >= 200ms"]'
+
+
+def plain(bench: Bench, **fields: str) -> dict[str, Any]:
+    """One run to its end."""
+    bench.write(**fields)
+    code, said = bench.run()
+    return {"code": code, "said": said, **bench.left()}
+
+
+def bypassed(bench: Bench) -> dict[str, Any]:
+    """The checks ask a service that does not pass the proxy: the fault hits nobody."""
+    direct = bench.world.services["payments"]
+    return plain(bench, check=f'url: "{direct}/readyz"')
+
+
+def killed(bench: Bench) -> dict[str, Any]:
+    """SIGKILL in the middle of the window; then the next run recovers nothing, for the guardian did it."""
+    bench.write(hold="30s")
+    with bench.start("run", "e.yaml", "--no-report") as process:
+        bench.until_toxic(process)
+        os.kill(process.pid, signal.SIGKILL)
+        took = bench.clean_after(1 + SLACK_S)
+        process.wait(10)
+        process.communicate()
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        with bench.ledger() as ledger:
+            run = ledger.latest_run()
+            ended = [entry.record for entry in ledger.records(run) if isinstance(entry.record, RunEnded)]
+        if ended:
+            break
+        time.sleep(0.1)
+    return {"took": took, "ended": ended, "toxics": bench.toxics()}
+
+
+def stopped(bench: Bench) -> dict[str, Any]:
+    """SIGSTOP: the guardian acts after five seconds of silence."""
+    bench.write(hold="30s")
+    with bench.start("run", "e.yaml", "--no-report") as process:
+        bench.until_toxic(process)
+        os.kill(process.pid, signal.SIGSTOP)
+        took = bench.clean_after(6 + SLACK_S)
+        code = process.wait(10)
+        process.communicate()
+    return {"took": took, "code": code}
+
+
+def abandoned(bench: Bench) -> dict[str, Any]:
+    """Runner and guardian killed at once: the embedded proxy's lease lapses."""
+    bench.write(hold="30s")
+    with bench.start("run", "e.yaml", "--no-report") as process:
+        bench.until_toxic(process)
+        for pid in (*bench.guardians(), process.pid):
+            os.kill(pid, signal.SIGKILL)
+        took = bench.clean_after(5 + SLACK_S)
+        process.wait(10)
+        process.communicate()
+    code, said = bench.command("recover")
+    return {"took": took, "code": code, "said": said}
+
+
+def unguarded(bench: Bench) -> dict[str, Any]:
+    """The guardian dies: the runner stops and undoes."""
+    bench.write(hold="30s")
+    with bench.start("run", "e.yaml", "--no-report") as process:
+        bench.until_toxic(process)
+        for pid in bench.guardians():
+            os.kill(pid, signal.SIGKILL)
+        took = bench.clean_after(1 + SLACK_S)
+        out, err = process.communicate(timeout=60)
+    return {"took": took, "code": process.returncode, "said": (out + err).decode()}
+
+
+def interrupted(bench: Bench) -> dict[str, Any]:
+    """Ctrl-C, and again."""
+    bench.write(hold="30s")
+    with bench.start("run", "e.yaml", "--no-report") as process:
+        bench.until_toxic(process)
+        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, signal.SIGINT)
+        took = bench.clean_after(1 + SLACK_S)
+        out, err = process.communicate(timeout=60)
+    return {"took": took, "code": process.returncode, "said": (out + err).decode()}
+
+
+CASES: dict[str, tuple[str, bool, Callable[[Bench], dict[str, Any]]]] = {
+    "fragile": ("fragile", False, plain),
+    "resilient": ("resilient", False, plain),
+    "bypassed": ("resilient", False, bypassed),
+    "killed": ("resilient", False, killed),
+    "stopped": ("resilient", False, stopped),
+    "abandoned": ("resilient", False, abandoned),
+    "unguarded": ("resilient", False, unguarded),
+    "interrupted": ("resilient", False, interrupted),
+    "real fragile": ("fragile", True, lambda bench: plain(bench, confirm=CONFIRM)),
+    "real unconfirmed": ("resilient", True, plain),
+    "real read back": ("resilient", True, lambda bench: plain(bench, confirm="confirm: [read-back]")),
+    "real killed": ("resilient", True, killed),
+}
+
+
+@pytest.fixture(scope="module")
+def results(ground: Path) -> Iterator[dict[str, Future[dict[str, Any]]]]:
+    """Four at a time: more would be slow by themselves, and a slow baseline is no baseline."""
+    from tests.proxy.toxi import REAL
+
+    def case(name: str) -> dict[str, Any]:
+        mode, real, work = CASES[name]
+        with benched(ground / name.replace(" ", "-"), mode, str(REAL) if real else None) as bench:
+            return work(bench)
+
+    with ThreadPoolExecutor(4) as pool:
+        names = [name for name, (_mode, real, _work) in CASES.items() if not real or REAL.exists()]
+        yield {name: pool.submit(case, name) for name in names}
+
+
+def clean(result: dict[str, Any]) -> None:
+    assert result["toxics"] == []
+    assert result["guardians"] == []
+
+
+def test_the_fragile_shop_is_stopped_by_its_criterion(results: Any) -> None:
+    result = results["fragile"].result()
+
+    assert result["code"] == 4, result["said"]
+    assert "ABORTED: shoppers:" in result["said"]
+    clean(result)
+
+
+def test_the_resilient_shop_holds(results: Any) -> None:
+    result = results["resilient"].result()
+
+    assert result["code"] == 0, result["said"]
+    assert "HELD: " in result["said"]
+    clean(result)
+
+
+def test_traffic_that_does_not_pass_the_proxy_teaches_nothing(results: Any) -> None:
+    result = results["bypassed"].result()
+
+    assert result["code"] == 3, result["said"]
+    assert "UNKNOWN: proxy/payments: the effect was not shown" in result["said"]
+    clean(result)
+
+
+def test_a_killed_runner_leaves_no_toxic(results: Any) -> None:
+    result = results["killed"].result()
+
+    assert result["toxics"] == []
+    assert [(end.by, end.outcome.stopped_by) for end in result["ended"]] == [("guardian", "died")]
+
+
+def test_a_stopped_runner_leaves_no_toxic_and_never_wakes_up(results: Any) -> None:
+    result = results["stopped"].result()
+
+    assert result["took"] < 6 + SLACK_S
+    assert result["code"] == -signal.SIGKILL
+
+
+def test_a_run_that_nobody_looks_after_is_undone_by_its_lease_and_ended_by_the_next_recovery(results: Any) -> None:
+    result = results["abandoned"].result()
+
+    assert result["took"] < 5 + SLACK_S
+    assert result["code"] == 0, result["said"]
+    assert "undone" in result["said"]
+
+
+def test_a_run_without_its_guardian_stops(results: Any) -> None:
+    result = results["unguarded"].result()
+
+    assert result["code"] == 4, result["said"]
+    assert "the guardian died" in result["said"]
+
+
+def test_asking_twice_undoes_all_the_same(results: Any) -> None:
+    result = results["interrupted"].result()
+
+    assert result["code"] == 4, result["said"]
+    assert "asked to stop" in result["said"]
+
+
+@pytest.mark.real
+def test_on_the_real_proxy_the_fragile_shop_is_stopped(results: Any, real_path: str) -> None:
+    result = results["real fragile"].result()
+
+    assert result["code"] == 4, result["said"]
+    clean(result)
+
+
+@pytest.mark.real
+def test_on_the_real_proxy_an_effect_that_nothing_shows_is_unknown(results: Any, real_path: str) -> None:
+    result = results["real unconfirmed"].result()
+
+    assert result["code"] == 3, result["said"]
+    assert "nothing here can show its effect" in result["said"]
+    clean(result)
+
+
+@pytest.mark.real
+def test_on_the_real_proxy_the_resilient_shop_holds_where_reading_back_is_enough(results: Any, real_path: str) -> None:
+    result = results["real read back"].result()
+
+    assert result["code"] == 0, result["said"]
+    clean(result)
+
+
+@pytest.mark.real
+def test_on_the_real_proxy_a_killed_runner_leaves_no_toxic(results: Any, real_path: str) -> None:
+    result = results["real killed"].result()
+
+    assert result["toxics"] == []
+    assert [end.by for end in result["ended"]] == ["guardian"]
