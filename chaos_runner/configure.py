@@ -4,7 +4,6 @@ secrets stand for. Reads files and environment variables, never the network.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from chaos_runner import load
+from chaos_runner import load, spelling
 from chaos_runner.model import Ceilings, Config, Environment, Pick, ProcessRef, Toxiproxy
 from chaos_runner.plan import Refusal
 
@@ -110,9 +109,7 @@ def choose(configuration: Configuration, asked: str | None) -> str:
         msg = f"not started: which environment? There are {', '.join(names)}; say -e NAME"
         raise Refusal(msg)
     if asked not in names:
-        near = difflib.get_close_matches(asked, names, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names)}"
-        msg = f"not started: unknown environment '{asked}'; {hint}"
+        msg = f"not started: {spelling.unknown('environment', asked, names)}"
         raise Refusal(msg)
     return asked
 

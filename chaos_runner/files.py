@@ -5,7 +5,6 @@ Every problem comes back at once, with its place. Reads files only.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from chaos_runner import configure, expect, load, registry
+from chaos_runner import configure, expect, load, registry, spelling
 from chaos_runner.api import Metric
 from chaos_runner.expect import Clause
 from chaos_runner.load import Invalid, Loaded, Node, Problem
@@ -93,7 +92,7 @@ def _problems(loaded: Loaded[Experiment]) -> Iterator[Problem]:
     for path, confirmations in _confirmations(experiment):
         for n, confirmation in enumerate(confirmations):
             if confirmation.check and confirmation.check not in experiment.steady_state:
-                yield _at(loaded, (*path, n), _unknown("check", confirmation.check, list(experiment.steady_state)))
+                yield _at(loaded, (*path, n), spelling.unknown("check", confirmation.check, experiment.steady_state))
 
 
 def _confirmations(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...], Any]]:
@@ -107,7 +106,7 @@ def _misfit(clause: Clause, metrics: tuple[Metric, ...], check: Check) -> str:
     metric = next((metric for metric in metrics if metric.covers(clause.metric)), None)
     if metric is None:
         names = [metric.name for metric in metrics]
-        return _unknown(f"metric of probe '{check.probe}'", clause.metric, names)
+        return spelling.unknown(f"metric of probe '{check.probe}'", clause.metric, names)
     if metric.kind == "event":
         try:
             allowance(clause)
@@ -126,11 +125,6 @@ def _wrong_unit(clause: Clause, metric: Metric) -> str:
     if metric.unit == "number" and not isinstance(clause.value, float):
         return f"'{clause.text}': {clause.metric} is a number"
     return ""
-
-
-def _unknown(what: str, word: str, valid: list[str]) -> str:
-    near = difflib.get_close_matches(word, valid, 1)
-    return f"unknown {what} '{word}'; " + (f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(valid)}")
 
 
 def _at(loaded: Loaded[Experiment], path: tuple[str | int, ...], why: str) -> Problem:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from chaos_runner import spelling
 from chaos_runner.expect import Clause, Duration, Percent
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
@@ -203,17 +204,10 @@ class Experiment(Value, frozen=True):
         """Mistakes that need more than one field to see."""
         for n, own in enumerate(self.abort.per_check):
             if own.check not in self.steady_state:
-                yield ("abort", "per_check", n, "check"), _unknown("check", own.check, self.steady_state)
+                yield ("abort", "per_check", n, "check"), spelling.unknown("check", own.check, self.steady_state)
         budget = self.abort.error_budget
         if budget is not None and budget.check not in self.steady_state:
-            yield ("abort", "error_budget", "check"), _unknown("check", budget.check, self.steady_state)
-
-
-def _unknown(what: str, word: str, valid: Any) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(word, list(valid), 1)
-    return f"unknown {what} '{word}'; " + (f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(valid)}")
+            yield ("abort", "error_budget", "check"), spelling.unknown("check", budget.check, self.steady_state)
 
 
 # --- what belongs to the operator --------------------------------------------------------------------------------

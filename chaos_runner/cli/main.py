@@ -11,6 +11,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from chaos_runner import spelling
 from chaos_runner._version import __version__
 
 USAGE, NOTHING_LEARNED, BUG = 2, 3, 70
@@ -53,10 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _unknown(word: str) -> int:
-    import difflib
-
-    near = difflib.get_close_matches(word, COMMANDS, 1)
-    hint = f"did you mean '{near[0]}'?" if near else "see: chaos-runner --help"
+    near = spelling.nearest(word, COMMANDS)
+    hint = f"did you mean '{near}'?" if near else "see: chaos-runner --help"
     print(f"chaos-runner: unknown command {word!r:.60}; {hint}", file=sys.stderr)
     return USAGE
 

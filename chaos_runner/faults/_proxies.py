@@ -7,7 +7,6 @@ goes away with its proxy, which is made again from what it was. A trace on the s
 from __future__ import annotations
 
 import contextlib
-import difflib
 import fnmatch
 import json
 import re
@@ -17,6 +16,7 @@ import anyio
 import msgspec
 from msgspec import Meta
 
+from chaos_runner import spelling
 from chaos_runner.api import Doubt, Env, Refused, Undo
 from chaos_runner.clients import toxics
 from chaos_runner.clients.toxics import Proxy, Toxic
@@ -79,15 +79,12 @@ async def matching(env: Env, selector: ProxySelector) -> tuple[Target, ...]:
     if selector.proxies:
         return tuple(target(proxies[name]) for name in sorted(fnmatch.filter(proxies, selector.proxies)))
     if selector.proxy not in proxies:
-        raise Refused(f"there is no proxy '{selector.proxy}'{_nearest(selector.proxy, sorted(proxies))}")
+        raise Refused(f"there is no proxy '{selector.proxy}'; {_nearest(selector.proxy, sorted(proxies))}")
     return (target(proxies[selector.proxy]),)
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    if near:
-        return f"; did you mean '{near[0]}'?"
-    return f"; there are: {', '.join(known[:20])}" if known else "; the server has no proxies"
+    return spelling.hint(name, known) if known else "the server has no proxies"
 
 
 async def current(env: Env, planned: Target) -> Proxy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from chaos_runner.load import words
+from chaos_runner import spelling
 from chaos_runner.load.nodes import Node
 from chaos_runner.load.shapes import Shape, fields
 
@@ -53,10 +53,10 @@ def by_keys(node: Node, members: Sequence[Shape], *, guess: bool = True) -> Shap
         return _only(named, telling)
     weaker = {key: member for member in members for key in _own_keys(member, members, required=False)}
     for key in present:
-        near = str(key.value) if key.value in weaker else guess and words.nearest(str(key.value), telling)
+        near = str(key.value) if key.value in weaker else guess and spelling.nearest(str(key.value), telling)
         if near:
             return (weaker | telling)[near]
-    message = f"one of the keys {words.listed(telling)} is needed here"
+    message = f"one of the keys {spelling.listed(telling)} is needed here"
     raise Torn(node, message)
 
 

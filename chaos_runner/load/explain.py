@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from chaos_runner import spelling
 from chaos_runner.expect import UNITS
 from chaos_runner.load import words
 from chaos_runner.load.schema import summary
@@ -29,7 +30,7 @@ def explain(name: str, *, types: Mapping[str, Any], kinds: Kinds | None = None, 
 def _by_path(name: str, types: Mapping[str, Any], more: list[str]) -> list[tuple[str, Any]]:
     first, *steps = name.split(".")
     if first not in types:
-        raise LookupError(words.unknown("name", first, [*types, *more]))
+        raise LookupError(spelling.unknown("name", first, [*types, *more]))
     found = [(first, types[first])]
     for n, step in enumerate(steps):
         path = ".".join((first, *steps[: n + 1]))
@@ -58,7 +59,7 @@ def _leaf(first: str, type_: Any, steps: list[str], last: bool) -> list[tuple[st
     if last and any(field.key == steps[-1] for owner in owners for field in fields(owner)):
         return [(path, cls) for cls in owners if any(field.key == steps[-1] for field in fields(cls))]
     names = [field.key for owner in owners for field in fields(owner)]
-    raise LookupError(words.unknown(f"key of {path}", steps[-1], names))
+    raise LookupError(spelling.unknown(f"key of {path}", steps[-1], names))
 
 
 def _section(title: str, cls: Any, parsed: Container[type]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from chaos_runner import spelling
 from chaos_runner.load import words
 from chaos_runner.load.nodes import Node, Path, locate
 from chaos_runner.load.problems import Invalid, Problem, at
@@ -81,14 +82,14 @@ def _chosen(document: Document, types: tuple[type[T], ...]) -> type[T]:
 def _headless(root: Node, kind: Node | None, heads: list[str]) -> list[Problem]:
     if kind is None:
         near = next(
-            (pair.key for pair in root.pairs[:_LOOKED_AT] if words.nearest(str(pair.key.value), ["kind"])), root
+            (pair.key for pair in root.pairs[:_LOOKED_AT] if spelling.nearest(str(pair.key.value), ["kind"])), root
         )
-        return [at(near, (), f"missing key 'kind'; write `kind: {words.listed(heads)}`")]
+        return [at(near, (), f"missing key 'kind'; write `kind: {spelling.listed(heads)}`")]
     if kind.kind == "bad":
         return []
     if kind.kind != "text":
-        return [at(kind, ("kind",), f"expected {words.listed(heads)}, found {words.found(kind)}")]
-    return [at(kind, ("kind",), words.unknown("kind", str(kind.value), heads))]
+        return [at(kind, ("kind",), f"expected {spelling.listed(heads)}, found {words.found(kind)}")]
+    return [at(kind, ("kind",), spelling.unknown("kind", str(kind.value), heads))]
 
 
 def heads_of(type_: Any) -> tuple[str, ...]:

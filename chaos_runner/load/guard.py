@@ -15,7 +15,8 @@ import yaml
 
 from chaos_runner.load import syntax
 from chaos_runner.load.nodes import Kind, Node, Pair, Scalar, resolve
-from chaos_runner.load.problems import Problem, cut
+from chaos_runner.load.problems import Problem
+from chaos_runner.spelling import cut
 
 BYTES_MAX = 1024 * 1024
 DEPTH_MAX = 64

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from chaos_runner.load.nodes import Node, Path
+from chaos_runner.spelling import cut
 
 SHOWN_MAX = 100
 WIDTH_MAX = 160
@@ -59,11 +60,6 @@ def path_text(path: Path) -> str:
         else:
             text += f".{cut(step)}" if text else cut(step)
     return text
-
-
-def cut(text: str, limit: int = 60) -> str:
-    """The text, cut to what a reader needs to recognise it."""
-    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def visible(text: str) -> str:

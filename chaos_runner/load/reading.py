@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 
 import msgspec
 
-from chaos_runner.load import words
+from chaos_runner import spelling
 from chaos_runner.load.guard import BYTES_MAX, guard
 from chaos_runner.load.nodes import Node
 from chaos_runner.load.problems import Invalid, Problem
@@ -84,7 +84,7 @@ def _unreadable(file: str, sentence: str) -> Invalid:
 
 def _reason(file: str, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
-        near = words.nearest(FilePath(file).name, _siblings(FilePath(file).parent))
+        near = spelling.nearest(FilePath(file).name, _siblings(FilePath(file).parent))
         return f"does not exist; did you mean '{FilePath(file).parent / near}'?" if near else "does not exist"
     if isinstance(error, OSError):
         return f"cannot be read: {(error.strerror or type(error).__name__).lower()}"

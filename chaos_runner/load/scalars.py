@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from chaos_runner import expect
+from chaos_runner import expect, spelling
 from chaos_runner.load import words
 from chaos_runner.load.nodes import Node
 from chaos_runner.load.shapes import Rules, Shape
@@ -100,7 +100,7 @@ def fitting_text(text: str, rules: Rules) -> str:
         raise Wrong(msg)
     if rules.pattern is not None and not _matches(rules.pattern, text):
         wanted = rules.description or f"it must match {rules.pattern}"
-        msg = f"{words.shown(text)} is not allowed here: {wanted}"
+        msg = f"{spelling.shown(text)} is not allowed here: {wanted}"
         raise Wrong(msg)
     return text
 
@@ -117,7 +117,7 @@ def _choice(node: Node, shape: Shape) -> Any:
             return shape.cls(choice) if shape.cls else choice
     if node.kind != "text" or not any(isinstance(choice, str) for choice in shape.choices):
         raise _misfit(node, shape)
-    raise Wrong(words.unknown(shape.rules.noun or "word", str(node.value), map(str, shape.choices)))
+    raise Wrong(spelling.unknown(shape.rules.noun or "word", str(node.value), map(str, shape.choices)))
 
 
 _READERS = {

@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 
 import msgspec
 
+from chaos_runner import spelling
 from chaos_runner.load import words
 from chaos_runner.load.nodes import Node, Pair, Path
 from chaos_runner.load.problems import Invalid, Problem, at
@@ -35,7 +36,7 @@ class Uses:
         assert use is not None
         strange = [pair.key for pair in node.pairs if pair.key.value not in ("use", *overridable)]
         if strange:
-            allowed = words.listed(overridable, "and")
+            allowed = spelling.listed(overridable, "and")
             return [at(strange[0], path, f"'{strange[0].value}' cannot stand beside `use`; only {allowed} can")]
         try:
             return self._laid_over(self._fragment(use), node, path)
@@ -56,7 +57,7 @@ class Uses:
         names = [str(pair.key.value) for pair in checks.pairs] if checks is not None else []
         found = checks.get(name) if checks is not None else None
         if found is None:
-            raise ValueError(words.unknown("check", name, names) + f" (in {document.file})")
+            raise ValueError(spelling.unknown("check", name, names) + f" (in {document.file})")
         if found.get("use") is not None:
             msg = f"{file}#{name} itself says `use`; name the check it stands for"
             raise ValueError(msg)
@@ -102,10 +103,10 @@ class Uses:
 
     def _allow(self, reference: str, target: FilePath) -> None:
         if reference.startswith(("/", "~")) or "\\" in reference:
-            msg = f"{words.shown(reference)} is not relative; name the file relative to this one"
+            msg = f"{spelling.shown(reference)} is not relative; name the file relative to this one"
             raise ValueError(msg)
         if not target.resolve().is_relative_to(self.root):
-            msg = f"{words.shown(reference)} leads out of {self.root.name}/, where shared checks must stay"
+            msg = f"{spelling.shown(reference)} leads out of {self.root.name}/, where shared checks must stay"
             raise ValueError(msg)
 
     def _laid_over(self, shared: Node, node: Node, path: Path) -> Node:

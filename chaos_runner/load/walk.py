@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from chaos_runner import spelling
 from chaos_runner.load import choose, scalars, words
 from chaos_runner.load.nodes import Node, Path, locate, plain
 from chaos_runner.load.problems import Problem, at
@@ -186,13 +187,13 @@ class _Walk:
 
     def _strange(self, key: str, missing: list[str], free: list[str], names: list[str]) -> str:
         if len(self.problems) > _HINTS_MAX:
-            return f"unknown key {words.shown(key)}"
-        meant = words.nearest(key, missing) or words.nearest(key, free)
+            return f"unknown key {spelling.shown(key)}"
+        meant = spelling.nearest(key, missing) or spelling.nearest(key, free)
         if meant:
-            return f"unknown key {words.shown(key)}; did you mean '{meant}'?"
+            return f"unknown key {spelling.shown(key)}; did you mean '{meant}'?"
         if missing:
-            return f"unknown key {words.shown(key)}; missing here: {words.listed(missing, 'and')}"
-        return words.unknown("key", key, names)
+            return f"unknown key {spelling.shown(key)}; missing here: {spelling.listed(missing, 'and')}"
+        return spelling.unknown("key", key, names)
 
     def _values(self, node: Node, known: tuple[Field, ...], path: Path, whole: bool) -> dict[str, Any]:
         kind = next((f for f in known if f.key in self.kinds and f.shape.form == "text"), None)
@@ -217,7 +218,7 @@ class _Walk:
             return self._wrong(node.get(kind.key) or node, (*path, kind.key), str(broken))
         if cls is not None:
             return cls
-        return self._wrong(node.get(kind.key) or node, (*path, kind.key), words.unknown(kind.key, name, known))
+        return self._wrong(node.get(kind.key) or node, (*path, kind.key), spelling.unknown(kind.key, name, known))
 
     def _opened(self, node: Node, cls: Any, known: tuple[Field, ...], path: Path, whole: bool) -> dict[str, Any]:
         """The mappings whose fields belong to the kind that is named beside them, as plain dicts in base units."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container
 
+from chaos_runner import spelling
 from chaos_runner.expect import UNITS
 from chaos_runner.load.nodes import Node
-from chaos_runner.load.problems import cut
 from chaos_runner.load.shapes import Rules, Shape
 
-_NAMES_MAX = 20
 _FORMS = {
     "any": "anything",
     "null": "nothing",
@@ -28,7 +27,7 @@ def expected(shape: Shape, parsed: Container[type] = ()) -> str:
     if shape.rules.unit:
         return f"a {shape.rules.unit} such as {UNITS[shape.rules.unit][1]}"
     if shape.form == "choice":
-        return ("one of " if len(shape.choices) > 1 else "") + listed(shape.choices)
+        return ("one of " if len(shape.choices) > 1 else "") + spelling.listed(shape.choices)
     if shape.form == "struct" and shape.cls in parsed:
         return "text or a mapping" if _strict(shape.cls) else "text"
     if shape.form == "union":
@@ -47,42 +46,10 @@ def found(node: Node) -> str:
     if node.kind in {"map", "list"}:
         return f"a {'mapping' if node.kind == 'map' else 'list'}"
     if node.kind == "text":
-        return f"text {shown(node.value)}"
+        return f"text {spelling.shown(node.value)}"
     if node.kind == "bool":
         return "true" if node.value else "false"
     return f"the number {node.value}"
-
-
-def shown(value: object) -> str:
-    """A value as a reader would quote it."""
-    return f"'{cut(str(value))}'"
-
-
-def listed(names: Iterable[object], last: str = "or") -> str:
-    """`a, b or c`; many names are cut."""
-    words = [str(name) for name in names]
-    if len(words) > _NAMES_MAX:
-        return ", ".join(words[:_NAMES_MAX]) + f" and {len(words) - _NAMES_MAX} more"
-    return f" {last} ".join(part for part in (", ".join(words[:-1]), words[-1] if words else "") if part)
-
-
-def nearest(word: str, names: Iterable[str]) -> str:
-    """The name that was probably meant, or an empty string."""
-    if len(word) > 80:
-        return ""
-    import difflib
-
-    by_lower = {name.lower(): name for name in names}
-    found = difflib.get_close_matches(word.lower(), list(by_lower), 1, 0.6)
-    return by_lower[found[0]] if found else ""
-
-
-def unknown(noun: str, word: str, names: Iterable[str]) -> str:
-    """A sentence about a word that is none of the names."""
-    names = list(names)
-    near = nearest(word, names)
-    hint = f"did you mean '{near}'?" if near else f"known: {listed(names, 'and')}" if names else "none is known here"
-    return f"unknown {noun} {shown(word)}; {hint}"
 
 
 def limits(rules: Rules) -> str:
