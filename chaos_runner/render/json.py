@@ -27,6 +27,7 @@ def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
         "ended": text.iso(run.ended_at) or None,
         "durationS": run.ended_t,
         "summary": {
+            "meaning": tale.meaning,
             "believed": tale.believed,
             "did": tale.did,
             "happened": tale.happened,

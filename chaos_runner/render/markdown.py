@@ -25,7 +25,7 @@ def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
         f"## {TONES[tale.word.tone]} {tale.word.label}: {plain(plan.heading(run.id))}",
         "",
         *_left(tale),
-        plain(tale.word.meaning),
+        plain(tale.meaning),
         "",
         f"- **Believed:** {plain(tale.believed)}",
         f"- **Done:** {plain(tale.did)}",

@@ -43,7 +43,7 @@ WORDS = {
     ),
     "ABORTED": Word(
         "ABORTED",
-        "The run stopped early and undid its faults, because going on could have done more harm than was agreed.",
+        "The run stopped early, because going on could have done more harm than was agreed or because it was told to.",
         "Read why it stopped before running it again. What was measured until then is below.",
         "bad",
     ),
@@ -100,6 +100,7 @@ class Story(msgspec.Struct, frozen=True):
 
     key: str
     word: Word
+    meaning: str
     believed: str
     did: str
     happened: str
@@ -116,6 +117,7 @@ def told(run: Run, plan: Planned, spans: Spans) -> Story:
     return Story(
         key=key,
         word=word,
+        meaning=_meaning(run, key),
         believed=text.sentence_case(text.one_line(plan.hypothesis, 4000)) or "The hypothesis was not recorded.",
         did=_did(run, plan, spans),
         happened=_happened(run, key),
@@ -131,6 +133,25 @@ def headline(run: Run) -> str:
     if run.not_started and not run.faults:
         return "NOT_STARTED"
     return verdict.headline(run.outcome) if run.outcome is not None else "UNFINISHED"
+
+
+def _meaning(run: Run, key: str) -> str:
+    """What the headline means for this run: it claims no proof that the records do not hold."""
+    views = [view for view in run.faults.values() if windows.touched(view)]
+    gone = run.outcome is not None and run.outcome.cleanup == "CLEAN"
+    if key == "ABORTED":
+        undone = (
+            "Its faults are undone and verified to be gone." if gone else "That its faults are gone is NOT verified."
+        )
+        return _joined(WORDS[key].meaning, undone if views else "No fault had been injected.")
+    if key != "HELD":
+        return WORDS[key].meaning
+    if not views:
+        return "No fault was injected: this was a control run. Every expectation was measured and stayed in its limit."
+    shown = all(view.confirmed_how in ("confirm", "counters", "exchange") for view in views)
+    effect = "was shown to take effect" if shown else "was read back, but its effect was not measured"
+    end = "is verified to be gone" if gone else "is NOT verified to be gone"
+    return f"Every expectation was measured and stayed within its limit. The fault {effect}, and {end}."
 
 
 def _did(run: Run, plan: Planned, spans: Spans) -> str:
@@ -165,9 +186,8 @@ def _happened(run: Run, key: str) -> str:
     if key == "NOT_REVERTED":
         return _joined("The undo could not be completed.", reason, _stopped(run) if run.tripped else "")
     if key == "HELD":
-        return _joined(
-            "Every expectation stayed within its limit while the fault was active.", reason, _well_again(run)
-        )
+        when = " while the fault was active" if run.faults else ""
+        return _joined(f"Every expectation stayed within its limit{when}.", reason, _well_again(run))
     return _joined(_counted_clauses(run), reason, _well_again(run))
 
 

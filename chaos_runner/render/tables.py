@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from chaos_runner import compare, rule
+from chaos_runner import compare, histogram, rule
 from chaos_runner.expect import UNITS, Clause
 from chaos_runner.model import Check
 from chaos_runner.records import Run
@@ -208,7 +208,7 @@ def middle(values: list[float]) -> float:
 
 def quantile(cell: Cell, q: float) -> float | None:
     """A latency quantile of a cell."""
-    return compare.quantile(sorted(cell.histogram.items()), q)
+    return histogram.quantile(sorted(cell.histogram.items()), q)
 
 
 def _shifts(known: tuple[Clause, ...], before: Cell, during: Cell) -> list[str]:

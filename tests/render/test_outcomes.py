@@ -160,6 +160,23 @@ def test_an_undo_nobody_verified_is_never_silent(cleanup: Cleanup, says: str) ->
     assert shown.says("Clean-up") == bool(says)
 
 
+def _held(cleanup: Cleanup, entries: list[Entry]) -> str:
+    run = records.fold(entries)
+    run.outcome = Outcome("HELD", "nothing", cleanup)
+    return story.told(run, planned.read(run), windows.spans(run, entries, [])).meaning
+
+
+def test_held_claims_no_proof_that_the_records_do_not_hold() -> None:
+    entries = HISTORIES["held"]().entries
+    unshown = [one for one in entries if not isinstance(one.record, records.FaultConfirmed)]
+    control = [one for one in entries if not getattr(one.record, "fault", "")]
+
+    assert "was shown to take effect, and is verified to be gone" in _held("CLEAN", entries)
+    assert "is NOT verified to be gone" in _held("UNVERIFIED", entries)
+    assert "its effect was not measured" in _held("CLEAN", unshown)
+    assert "a control run" in _held("CLEAN", control)
+
+
 def test_a_refused_fault_was_never_active_and_is_not_left() -> None:
     book = sample_history.Book("r")
     book.add(1.0, records.IntentCommitted("f0", Target("proxy/a"), "toxic", 0, "enabled", {}))
