@@ -17,6 +17,9 @@ from chaos_runner.pocket import world
 from tests.demo import observer, trial
 
 SHORT = {"baseline": "8s", "for": "10s"}
+# The fragile shop fails once all four of its connections happened to be drawn: in 10 s that fails to come about once
+# in 130 runs, in the 15 s of the file once in 4 000 (simulated).
+WHOLE_LENGTH = {"payments-flaky"}
 ELSEWHERE = {"redis-slow"}  # needs a Redis: tests/real
 NO_CONTRAST = {"payments-slow-close"}  # the fragile shop holds as well, as its file says
 
@@ -63,7 +66,8 @@ def go(case: Case, folder: Path) -> trial.Seen:
     """Tries it."""
     bundled = files.bundled() / f"{case.name}.yaml"
     if case.kind == "whole":
-        return trial.go(trial.short_copy(bundled, folder, SHORT), case.mode, folder)
+        shorter = {} if case.name in WHOLE_LENGTH else SHORT
+        return trial.go(trial.short_copy(bundled, folder, shorter), case.mode, folder)
     if case.kind == "harmless":
         return trial.go(trial.without_fault(bundled, folder), case.mode, folder)
     file = folder / f"{case.name}.yaml"

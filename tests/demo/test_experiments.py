@@ -9,7 +9,6 @@ from tests.demo import cases, trial
 
 pytestmark = pytest.mark.world
 
-FAULT_S = 10.0
 SEEN_LATE_S = 4.0  # an observer that looks five times a second, undo, verify, and a busy machine
 
 
@@ -27,7 +26,8 @@ def unharmed(seen: trial.Seen) -> None:
 def harmed(seen: trial.Seen) -> None:
     """The harm was real: seen by the observer, for as long as the file says and no longer, and it hit somebody."""
     assert seen.processes >= 3, "the observer saw no runner, guardian and load worker"
-    assert 1.0 < seen.harmed_s < FAULT_S + SEEN_LATE_S, whole(seen)
+    assert seen.run is not None
+    assert 1.0 < seen.harmed_s < seen.run.plan["faults"][0]["hold_s"] + SEEN_LATE_S, whole(seen)
     assert seen.proofs(), whole(seen)
     assert all(proof.startswith(("counters: ", "exchange: ")) for proof in seen.proofs()), whole(seen)
     # A frozen process has no streams to count; the kernel's word is its proof.

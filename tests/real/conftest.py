@@ -42,7 +42,7 @@ class Ran(NamedTuple):
     said: str
     toxics: list[str]
     open_rows: list[str]
-    pong_ms: float
+    fastest_pong_ms: float
     connections: int
 
 
@@ -111,6 +111,13 @@ def say(port: int, command: bytes) -> bytes:
         return line.recv(65536)
 
 
+def pong_ms(port: int) -> float:
+    """How long one PING takes."""
+    began = time.monotonic()
+    assert say(port, b"PING\r\n") == b"+PONG\r\n"
+    return (time.monotonic() - began) * 1000
+
+
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
     """The bundled experiment and a tightened copy, side by side on servers of their own."""
@@ -136,14 +143,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
 def _seen(process: subprocess.Popen[str], folder: Path, port: int, api: toxi.Api, front: int) -> Ran:
     out, said = process.communicate(timeout=RUN_WITHIN_S)
     info = dict(line.split(":", 1) for line in say(port, b"INFO stats\r\n").decode().splitlines() if ":" in line)
-    began = time.monotonic()
-    assert say(front, b"PING\r\n") == b"+PONG\r\n"
     return Ran(
         answer=json.loads(out) if out.strip() else {},
         code=process.returncode,
         said=said,
         toxics=observer.harm(f"http://{toxi.LOOP}:{api.port}"),
         open_rows=observer.open_rows(folder / "state"),
-        pong_ms=(time.monotonic() - began) * 1000,
+        fastest_pong_ms=min(pong_ms(front) for _ in range(20)),
         connections=int(info["total_connections_received"]),
     )
