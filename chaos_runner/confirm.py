@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from chaos_runner import compare
+from chaos_runner import histogram
 from chaos_runner.expect import percentile
 from chaos_runner.model import Confirmation
 from chaos_runner.records import FaultConfirmed, FaultUnconfirmed, Sample
@@ -77,8 +77,8 @@ def _level(one: Confirmation, ticks: Collection[int], samples: Iterable[Sample])
     chosen = [sample for sample in samples if sample.check == one.check and sample.tick in ticks]
     share = percentile(one.metric)
     if share is not None:
-        merged = compare.merge(sample.histogram for sample in chosen)
-        return compare.quantile(merged, share) if merged else None
+        merged = histogram.merge(sample.histogram for sample in chosen)
+        return histogram.quantile(merged, share) if merged else None
     values = sorted(sample.values[one.metric] for sample in chosen if one.metric in sample.values)
     return values[len(values) // 2] if values else None
 

@@ -15,6 +15,11 @@ def bucket(seconds: float) -> int:
     return max(0, math.floor(math.log(max(seconds, SMALLEST_S) / SMALLEST_S) / math.log(STEP)))
 
 
+def of(latencies: Iterable[float]) -> tuple[tuple[int, int], ...]:
+    """The histogram of these latencies, in seconds."""
+    return merge([[(bucket(seconds), 1)] for seconds in latencies])
+
+
 def middle(bucket: int) -> float:
     """The latency that stands for a bucket: off by 1 % at most."""
     return float(SMALLEST_S * STEP ** (bucket + 0.5))

@@ -14,7 +14,7 @@ import msgspec
 from anyio.abc import TaskGroup
 from msgspec import Meta
 
-from chaos_runner import wire
+from chaos_runner import histogram, wire
 from chaos_runner.api import Env, Metric, Reading, Refused, SampleStream, Unknown
 from chaos_runner.clock import nursery
 from chaos_runner.expect import Clause, Duration, Rate
@@ -26,7 +26,6 @@ RATE_MAX = 50.0
 AT_ONCE_MAX = 64
 ANSWER_BYTES_MAX = 64 * 1024
 EXEMPLARS_MAX = 3
-_BUCKET = math.log(1.02)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -190,7 +189,7 @@ class _Attempts:
             check=self._check,
             tick=n,
             counts=tuple(self._count(m, clause, tick) for m, clause in enumerate(self._clauses)),
-            histogram=_histogram(times),
+            histogram=histogram.of(times),
             exemplars=tuple(wire.Exemplar(at, answer.latency_s or 0.0, error=answer.error) for at, answer in bad),
             scheduled=len(tick),
             errors=len(answers) - len(times),
@@ -225,11 +224,3 @@ def _words(why: Exception) -> str:
     if isinstance(cause, OSError) and cause.errno:
         return os.strerror(cause.errno).lower()
     return str(cause or why) or "closed without the answer"
-
-
-def _histogram(times: list[float]) -> tuple[tuple[int, int], ...]:
-    counts: dict[int, int] = {}
-    for seconds in times:
-        bucket = math.floor(math.log(max(seconds, 1e-6) / 1e-6) / _BUCKET)
-        counts[bucket] = counts.get(bucket, 0) + 1
-    return tuple(sorted(counts.items()))
