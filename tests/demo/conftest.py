@@ -1,32 +1,42 @@
-"""All trials of these tests, four worlds at a time: they begin with the first test that asks for one."""
+"""The trials begin with the first test of the session, whatever it tests, and those who wait for them come last."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
-from tests.demo import cases, trial
+from tests.demo import beside, cases, trial
 
-AT_ONCE = 4
+_TRIALS = pytest.StashKey[beside.Trials]()
 
 
-@pytest.fixture(scope="session")
-def trials(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mapping[cases.Case, Future[trial.Seen]]]:
-    """The trials that the chosen tests need, under way."""
-    specs = [getattr(item, "callspec", None) for item in request.session.items]
-    asked = {spec.params["case"] for spec in specs if spec and isinstance(spec.params.get("case"), cases.Case)}
-    pool = ThreadPoolExecutor(AT_ONCE)
-    try:
-        yield {case: pool.submit(cases.go, case, tmp_path_factory.mktemp(case.name)) for case in sorted(asked)}
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _case(item: pytest.Item) -> cases.Case | None:
+    case = item.callspec.params.get("case") if hasattr(item, "callspec") else None
+    return case if isinstance(case, cases.Case) else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _case(item) is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    asked = {case for item in session.items if (case := _case(item)) is not None}
+    if not asked or session.config.option.collectonly:
+        return (yield)
+    with tempfile.TemporaryDirectory(prefix="chaos-runner-trials-") as folder:
+        session.config.stash[_TRIALS] = trials = beside.Trials(asked, Path(folder))
+        try:
+            return (yield)
+        finally:
+            trials.close()
 
 
 @pytest.fixture
-def seen(case: cases.Case, trials: Mapping[cases.Case, Future[trial.Seen]]) -> trial.Seen:
+def seen(request: pytest.FixtureRequest, case: cases.Case) -> trial.Seen:
     """What came of the test's case."""
-    return trials[case].result()
+    return request.config.stash[_TRIALS].seen(case)
