@@ -16,6 +16,7 @@ import msgspec
 State = Literal[
     "PLANNED", "INTENT", "INJECTED", "UNKNOWN", "UNDOING", "UNDONE", "WATCHING", "CLOSED", "SPENT", "STUCK", "FORGOTTEN"
 ]
+# Something may still be on the target. UNDONE is one: what was verified is not yet closed.
 OPEN: frozenset[State] = frozenset({"INTENT", "INJECTED", "UNKNOWN", "UNDOING", "UNDONE", "WATCHING", "STUCK"})
 OVER: frozenset[State] = frozenset({"CLOSED", "SPENT", "FORGOTTEN"})
 

@@ -3,14 +3,12 @@
 from chaos_runner.store.errors import Busy, Fenced, NoLedger, StoreError
 from chaos_runner.store.owner import Owner, alive
 from chaos_runner.store.protocol import Store
-from chaos_runner.store.rows import OPEN_STATES, FaultRow, FaultState, RunRow, RunState, Stamped, Summary
+from chaos_runner.store.rows import FaultRow, RunRow, RunState, Stamped, Summary
 from chaos_runner.store.sqlite import SqliteStore, open_store
 
 __all__ = [
-    "OPEN_STATES",
     "Busy",
     "FaultRow",
-    "FaultState",
     "Fenced",
     "NoLedger",
     "Owner",

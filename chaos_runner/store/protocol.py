@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from chaos_runner.lifecycle import State
 from chaos_runner.records import AnyRecord, Entry, Sample
 from chaos_runner.store.owner import Owner
-from chaos_runner.store.rows import FaultRow, FaultState, RunRow, Stamped, Summary
+from chaos_runner.store.rows import FaultRow, RunRow, Stamped, Summary
 
 
 class Store(Protocol):
@@ -69,7 +70,7 @@ class Store(Protocol):
         ...
 
     def set_fault_state(
-        self, fault_id: str, epoch: int, state: FaultState, outcome: str = "", record: Stamped | None = None
+        self, fault_id: str, epoch: int, state: State, outcome: str = "", record: Stamped | None = None
     ) -> None:
         """Moves a fault on and appends its record with it. Raises Fenced; a closed fault is never opened again."""
         ...

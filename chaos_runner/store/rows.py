@@ -6,16 +6,12 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from chaos_runner import lifecycle
 from chaos_runner.records import AnyRecord, Target
 from chaos_runner.store.owner import Owner
 
 RunState = Literal["RUNNING", "RECOVERING", "ENDED"]
-FaultState = Literal[
-    "PLANNED", "INTENT", "INJECTED", "UNKNOWN", "UNDOING", "UNDONE", "WATCHING", "CLOSED", "SPENT", "STUCK", "FORGOTTEN"
-]
-FAULT_STATES: tuple[str, ...] = get_args(FaultState)
-OPEN_STATES = frozenset({"INTENT", "INJECTED", "UNKNOWN", "UNDOING", "UNDONE", "WATCHING", "STUCK"})
-"""The states in which something may still be on the target. UNDONE is one: what was verified is not yet closed."""
+FAULT_STATES: tuple[str, ...] = get_args(lifecycle.State)
 
 
 class Stamped(msgspec.Struct, frozen=True):
@@ -62,7 +58,7 @@ class FaultRow(msgspec.Struct, frozen=True):
     aspect: str
     undo: dict[str, Any]
     reversible: bool = True
-    state: FaultState = "INTENT"
+    state: lifecycle.State = "INTENT"
     outcome: str = ""
     expires_at: float = 0.0
     updated_at: float = 0.0
@@ -72,7 +68,7 @@ class FaultRow(msgspec.Struct, frozen=True):
     @property
     def open(self) -> bool:
         """Whether something may still be on the target; a state nobody knows counts as open."""
-        return self.state not in ("PLANNED", "CLOSED", "SPENT", "FORGOTTEN")
+        return self.state != "PLANNED" and self.state not in lifecycle.OVER
 
 
 class Summary(msgspec.Struct, frozen=True):

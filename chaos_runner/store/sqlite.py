@@ -8,13 +8,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from chaos_runner.lifecycle import State
 from chaos_runner.records import AnyRecord, Entry, Sample
 from chaos_runner.store import codec, disk, history, journal, ledger
 from chaos_runner.store.database import Database
 from chaos_runner.store.errors import NoLedger, StoreError
 from chaos_runner.store.owner import Owner
 from chaos_runner.store.reader import Reader
-from chaos_runner.store.rows import FaultRow, FaultState, RunRow, Stamped, Summary
+from chaos_runner.store.rows import FaultRow, RunRow, Stamped, Summary
 
 
 def open_store(state_dir: Path, *, read_only: bool = False, allow_tmpfs: bool = False) -> SqliteStore:
@@ -110,7 +111,7 @@ class SqliteStore:
         self._db.write(lambda con: ledger.commit_intent(con, row, record, now))
 
     def set_fault_state(
-        self, fault_id: str, epoch: int, state: FaultState, outcome: str = "", record: Stamped | None = None
+        self, fault_id: str, epoch: int, state: State, outcome: str = "", record: Stamped | None = None
     ) -> None:
         now = self._clock()
         self._db.write(

@@ -7,8 +7,9 @@ from typing import get_args
 import msgspec
 import pytest
 
+from chaos_runner import lifecycle
 from chaos_runner.records import FaultForgotten, Outcome, RunEnded
-from chaos_runner.store import OPEN_STATES, Busy, FaultState, Fenced, Owner, SqliteStore, Store, StoreError
+from chaos_runner.store import Busy, Fenced, Owner, SqliteStore, Store, StoreError
 from tests.store.kit import UNDO, begin, commit, fault, injected, intent, note, stamped
 
 
@@ -30,8 +31,8 @@ def test_a_committed_intent_can_be_read_back_whole(store: SqliteStore) -> None:
     assert [type(entry.record).__name__ for entry in store.records("r1")] == ["RunStarted", "IntentCommitted"]
 
 
-@pytest.mark.parametrize("now", sorted(OPEN_STATES))
-def test_an_open_fault_holds_its_aspect(store: SqliteStore, now: FaultState) -> None:
+@pytest.mark.parametrize("now", sorted(lifecycle.OPEN))
+def test_an_open_fault_holds_its_aspect(store: SqliteStore, now: lifecycle.State) -> None:
     begin(store)
     begin(store, "r2")
     commit(store)
@@ -44,7 +45,7 @@ def test_an_open_fault_holds_its_aspect(store: SqliteStore, now: FaultState) -> 
 
 
 @pytest.mark.parametrize("over", ["CLOSED", "SPENT"])
-def test_a_closed_fault_gives_its_aspect_free_and_stays_closed(store: SqliteStore, over: FaultState) -> None:
+def test_a_closed_fault_gives_its_aspect_free_and_stays_closed(store: SqliteStore, over: lifecycle.State) -> None:
     begin(store)
     commit(store)
     store.set_fault_state("f1", 1, over, "done")
@@ -67,9 +68,9 @@ def test_the_same_target_in_another_environment_is_another_target(store: SqliteS
 
 
 def test_every_state_is_either_open_or_closed() -> None:
-    closed = {state for state in get_args(FaultState) if not msgspec.structs.replace(fault(), state=state).open}
+    closed = {state for state in get_args(lifecycle.State) if not msgspec.structs.replace(fault(), state=state).open}
 
-    assert closed == set(get_args(FaultState)) - OPEN_STATES
+    assert closed == set(get_args(lifecycle.State)) - lifecycle.OPEN
 
 
 def test_a_stale_owner_can_write_nothing(store: SqliteStore) -> None:
