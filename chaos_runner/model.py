@@ -82,7 +82,7 @@ class CheckAbort(Value, frozen=True):
     """Another patience for one check."""
 
     check: str
-    violated_for: Duration
+    violated_for: Annotated[Duration, Meta(description="how long a clause of this check must be violated", ge=1)]
 
 
 class ErrorBudget(Value, frozen=True):

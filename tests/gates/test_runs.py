@@ -30,7 +30,7 @@ def plain(bench: Bench, **fields: str) -> dict[str, Any]:
 def bypassed(bench: Bench) -> dict[str, Any]:
     """The checks ask a service that does not pass the proxy: the fault hits nobody."""
     direct = bench.world.services["payments"]
-    return plain(bench, check=f'url: "{direct}/readyz"')
+    return plain(bench, check=f'url: "{direct}", path: /readyz')
 
 
 def killed(bench: Bench) -> dict[str, Any]:
@@ -121,7 +121,7 @@ CASES: dict[str, tuple[str, bool, Callable[[Bench], dict[str, Any]]]] = {
 
 @pytest.fixture(scope="module")
 def results(ground: Path) -> Iterator[dict[str, Future[dict[str, Any]]]]:
-    """Four at a time: more would be slow by themselves, and a slow baseline is no baseline."""
+    """Six at a time: more would be slow by themselves, and a slow baseline is no baseline."""
     from tests.proxy.toxi import REAL
 
     def case(name: str) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def results(ground: Path) -> Iterator[dict[str, Future[dict[str, Any]]]]:
         with benched(ground / name.replace(" ", "-"), mode, str(REAL) if real else None) as bench:
             return work(bench)
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(6) as pool:
         names = [name for name, (_mode, real, _work) in CASES.items() if not real or REAL.exists()]
         yield {name: pool.submit(case, name) for name in names}
 
