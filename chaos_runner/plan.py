@@ -36,6 +36,7 @@ class PlannedFault(msgspec.Struct, frozen=True):
     hold_s: float
     reversible: bool
     confirm: tuple[Confirmation, ...] = ()
+    said: str = ""  # the parameters as an author would write them
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -92,6 +93,7 @@ class Found(msgspec.Struct, frozen=True):
     pick: Pick
     selector: str
     named: bool = False  # one target by its own name: no share of anything
+    said: str = ""
 
 
 def make(
@@ -207,6 +209,7 @@ def _planned(one: Found, target: Target, n: int) -> PlannedFault:
         hold_s=one.asked.for_,
         reversible=one.reversible,
         confirm=one.asked.confirm,
+        said=one.said,
     )
 
 

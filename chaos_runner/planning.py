@@ -8,8 +8,9 @@ from typing import Any
 import anyio
 import msgspec
 
-from chaos_runner import forecast, judge, plan
+from chaos_runner import expect, forecast, judge, plan
 from chaos_runner.api import Doubt, Env, Leases, Probe, Refused, Streams
+from chaos_runner.load.shapes import fields
 from chaos_runner.model import Check, Experiment, FaultStep, ParallelStep, Pick
 from chaos_runner.plan import Found, Plan, Refusal
 from chaos_runner.records import Target
@@ -115,7 +116,21 @@ async def _find(step: int, lane: int, asked: FaultStep, env: Env, faults: Mappin
         pick=getattr(selector, "pick", Pick()),
         named=getattr(selector, "named", False),
         selector=" ".join(f"{key} {value}" for key, value in asked.target.items() if key != "pick"),
+        said=_said(faults[asked.fault], asked.with_),
     )
+
+
+def _said(kind: type[Any], params: Mapping[str, Any]) -> str:
+    """The fault's own fields as an author would write them; what says nothing is left out."""
+    words = []
+    cls: Any = kind
+    for field in fields(cls):
+        value = params.get(field.key)
+        if value is None or value in ({}, (), [], "", False):
+            continue
+        unit = next((inner.rules.unit for inner in (field.shape, *field.shape.of) if inner.rules.unit), "")
+        words.append(f"{field.key}: {expect.written(unit, value) if unit and isinstance(value, float) else value}")
+    return ", ".join(words)
 
 
 async def _check_rights(made: Plan, env: Env, faults: Mapping[str, type[Any]]) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chaos_runner.cli import common
 
 LEASE_TTL_S = 5.0  # as attend.LEASE_TTL_S, which would import an event loop here
 
 if TYPE_CHECKING:
-    from chaos_runner.load.shapes import Shape
     from chaos_runner.plan import Plan, Selection
 
 
@@ -70,7 +69,7 @@ def lines(plan: Plan) -> list[str]:
     ]
     for fault in plan.faults:
         out.append(f"step {fault.step + 1}       {fault.name}")
-        out.append(f"  {fault.kind} on {fault.target.key} for {fault.hold_s:g}s  {_params(fault.kind, fault.params)}")
+        out.append(f"  {fault.kind} on {fault.target.key} for {fault.hold_s:g}s  {fault.said}")
         out.append(f"  undo       {_undo(fault.reversible, fault.aspect)}")
     out += [_picked(chosen) for chosen in plan.selections if chosen.matched != chosen.picked or chosen.rounding]
     touched = len({fault.target.key for fault in plan.faults})
@@ -95,26 +94,6 @@ def _picked(chosen: Selection) -> str:
     matched = f"{len(chosen.matched)} match {chosen.asked}: {', '.join(chosen.matched[:10])}"
     rounding = f"; {chosen.rounding}" if chosen.rounding else ""
     return f"  picked     {', '.join(chosen.picked)} ({matched}){rounding}"
-
-
-def _params(kind: str, params: dict[str, object]) -> str:
-    """The fault's own fields as its author wrote them; what was left at its default is left out."""
-    from chaos_runner import expect, registry
-    from chaos_runner.load.shapes import fields
-
-    words = []
-    cls: Any = registry.faults[kind]
-    for field in fields(cls):
-        value = params.get(field.key)
-        if value is None or value in ({}, (), [], "", False):
-            continue
-        unit = _unit(field.shape)
-        words.append(f"{field.key}: {expect.written(unit, value) if unit and isinstance(value, float) else value}")
-    return ", ".join(words)
-
-
-def _unit(shape: Shape) -> str:
-    return next((inner.rules.unit for inner in (shape, *shape.of) if inner.rules.unit), "")
 
 
 def _undo(reversible: bool, aspect: str) -> str:

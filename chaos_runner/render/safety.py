@@ -106,7 +106,7 @@ def _card(run: Run, plan: Planned, view: FaultView, window: Window | None) -> Fa
     planned = next((one for one in plan.faults if (one.step, one.target.key, one.kind) ==
                     (view.step, view.target.key, view.kind)), None)  # fmt: skip
     params = planned.params if planned else view.undo.get("params", {})
-    told = _params(params) if isinstance(params, dict) else ""
+    told = text.one_line(planned.said) if planned and planned.said else _params(params)
     facts = (
         ("target", view.target.key + (f" (uid {view.target.uid})" if view.target.uid else "")),
         ("fault", f"{view.kind}: {told or 'no parameters'}"),
@@ -126,7 +126,9 @@ def _card(run: Run, plan: Planned, view: FaultView, window: Window | None) -> Fa
     return FaultCard(heading, view.confirmed_how not in ("", "none"), undone, facts, tuple(view.trouble[:20]), figures)
 
 
-def _params(params: dict[str, Any]) -> str:
+def _params(params: object) -> str:
+    if not isinstance(params, dict):
+        return ""
     told = ", ".join(f"{text.one_line(key, 60)} {_param(value)}" for key, value in params.items() if value is not None)
     return told + (
         " (in seconds, bytes and shares of 1)" if any(isinstance(one, float) for one in params.values()) else ""
