@@ -20,11 +20,11 @@ def of(*names: str) -> Configuration:
 def test_the_nearest_file_upwards_is_the_one(tmp_path: Path) -> None:
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
-    (tmp_path / configure.FILE).touch()
-    assert configure.find(deep) == tmp_path / configure.FILE
+    (tmp_path / "chaos-runner.yaml").touch()
+    assert configure.find(deep) == tmp_path / "chaos-runner.yaml"
 
-    (deep / configure.FILE).touch()
-    assert configure.find(deep) == deep / configure.FILE
+    (deep / "chaos-runner.yaml").touch()
+    assert configure.find(deep) == deep / "chaos-runner.yaml"
 
 
 def test_without_a_file_there_is_the_demo(tmp_path: Path) -> None:

@@ -117,6 +117,39 @@ def test_in_whoever_watches_the_ticks(rig: Rig, when: float) -> None:
     undone(rig)
 
 
+SLOW_REVERT = Reply(lands=False, error="doubt", wait_s=1.5)
+
+
+def test_in_whoever_watches_while_a_revert_is_under_way(rig: Rig) -> None:
+    rig.well()
+    rig.world.will("revert", SLOW_REVERT, SLOW_REVERT)
+
+    def show(status: Status) -> None:
+        if status.tick >= 18:
+            raise BrokenPipeError("oh dear")
+
+    rig.on_show = show
+    with travels(BrokenPipeError, "oh dear"):
+        rig.run(experiment())
+
+    undone(rig)
+
+
+def test_in_a_probe_while_a_revert_is_under_way(rig: Rig) -> None:
+    rig.world.will("revert", SLOW_REVERT, SLOW_REVERT)
+
+    def reading(name: str, t: float) -> Reading:
+        if t > 17.5:
+            raise ZeroDivisionError("oh dear")
+        return Reading({"success": True, "value": 1.0})
+
+    rig.world.reading = reading
+    with travels(ZeroDivisionError):
+        rig.run(experiment(steady_state={"polled": check("value >= 1", name="polled")}))
+
+    undone(rig)
+
+
 @pytest.mark.parametrize("name", ["IntentCommitted", "FaultInjected", "UndoBegan", "FaultReverted", "AbortTripped"])
 def test_in_whoever_listens_to_the_records(rig: Rig, name: str) -> None:
     def listen(entry: Entry) -> None:

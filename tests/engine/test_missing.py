@@ -11,7 +11,7 @@ import pytest
 
 from chaos_runner.api import Reading, Unknown
 from chaos_runner.expect import clause
-from chaos_runner.model import Confirmation
+from chaos_runner.model import Abort, Confirmation, PauseStep, Recovery
 from chaos_runner.plan import Refusal
 from chaos_runner.sampling import sample_of
 from chaos_runner.testing import HANGS, LOST_REPLY, LOST_REQUEST, FakeProbe, slow
@@ -102,6 +102,15 @@ def test_a_probe_that_hangs_in_the_window_is_not_held(rig: Rig) -> None:
 
     assert (outcome.finding, outcome.stopped_by) == ("UNKNOWN", "blind")
     assert not rig.harmed
+
+
+def test_rare_reads_that_time_out_are_not_held(rig: Rig) -> None:
+    rig.well()
+    rig.at(44.0, lambda: rig.world.always("read", HANGS))
+    rare = {"shop": check("value >= 1", interval=12.0)}
+    outcome = rig.run(experiment(harm(for_=30.0), steady_state=rare, baseline=40.0, recovery=Recovery(within=120.0)))
+
+    assert outcome.finding == "UNKNOWN"
 
 
 def test_a_probe_slower_than_its_interval_is_not_held_on_few_readings(rig: Rig) -> None:
@@ -212,8 +221,6 @@ def test_without_the_lease_that_its_target_knows_a_fault_is_not_sent(make: Calla
 
 def test_a_system_that_does_not_recover_has_deviated_and_the_run_ends(rig: Rig) -> None:
     rig.world.reading = lambda _name, t: Reading({"success": t < 14.0})
-    from chaos_runner.model import Abort
-
     outcome = rig.run(experiment(harm(), harm(place="other"), abort=Abort(violated_for=30.0)))
 
     assert outcome.finding == "DEVIATED"
@@ -230,8 +237,6 @@ def test_a_recovery_that_cannot_be_seen_is_unknown(rig: Rig) -> None:
 
 
 def test_a_control_without_faults_is_judged_and_touches_nothing(rig: Rig) -> None:
-    from chaos_runner.model import PauseStep
-
     rig.well()
     rig.guard = None
     outcome = rig.run(experiment(PauseStep(pause=10.0)))

@@ -40,12 +40,13 @@ def test_intent_is_on_disk_and_the_guardian_armed_before_the_fault_is_sent(rig: 
 
 
 def test_nothing_is_written_or_shown_between_the_decision_and_the_first_revert_request(rig: Rig) -> None:
-    rig.on_show = lambda status: rig.log.append("shown")
+    rig.on_show = lambda status: rig.log.append(f"shown {status.tick}")
     rig.run(experiment())
 
     stop = rig.records(AbortTripped)[0]
     asked = rig.log[: rig.index("revert fake/one")]
-    after_last_tick = asked[max(n for n, line in enumerate(asked) if line == "shown") :]
+    after_last_tick = asked[asked.index(f"shown {int(stop.decided_t) - 1}") :]
+    assert f"shown {int(stop.decided_t)}" not in asked
     assert not [line for line in after_last_tick if line.startswith(("append", "set_", "add_", "end_"))]
     assert stop.decided_t == rig.records(UndoBegan)[0].sent_t
     assert rig.index("revert fake/one") < rig.index("append AbortTripped")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ClassVar
 
+import anyio
 import pytest
 
-from chaos_runner.api import Reading, Unknown
+from chaos_runner.api import Env, Reading, SampleStream, Undo, Unknown
 from chaos_runner.model import Abort, BlastRadius, CheckAbort, ErrorBudget, ParallelStep, PauseStep, Recovery
 from chaos_runner.plan import Refusal
-from chaos_runner.records import AbortTripped, FaultReverted, RecoveryMeasured
-from chaos_runner.testing import HANGS, slow
+from chaos_runner.records import AbortTripped, FaultReverted, RecoveryMeasured, Sample
+from chaos_runner.testing import HANGS, LOST_REPLY, FakeFault, FakeProbe, slow
 from tests.engine.kit import Rig, experiment, harm
 
 INTERRUPTED = {
@@ -71,6 +74,48 @@ def test_a_lever_pulled_while_a_target_is_being_prepared_forbids_the_fault(rig: 
 
     assert rig.world.count("inject") == 0
     assert outcome.stopped_by == "lever"
+
+
+def test_a_lever_pulled_while_its_effect_is_measured_forbids_the_fault(rig: Rig) -> None:
+    class Thorough(FakeFault, frozen=True, kw_only=True):
+        kind: ClassVar[str] = "fake"
+
+        async def before(self, env: Env, undo: Undo) -> dict[str, float]:
+            await anyio.sleep(3.0)
+            return await FakeFault.before(self, env, undo)
+
+    rig.kinds["fake"] = Thorough
+    rig.at(8.0, lambda: INTERRUPTED["lever"](rig))
+    outcome = rig.run(experiment())
+
+    assert outcome.stopped_by == "lever"
+    assert rig.states() == []
+    assert "commit_intent IntentCommitted" not in rig.log
+
+
+def test_the_heart_beats_while_the_last_samples_are_waited_for_and_a_fault_is_watched(rig: Rig) -> None:
+    class Late(FakeProbe, frozen=True, kw_only=True):
+        kind: ClassVar[str] = "fake"
+
+        @contextlib.asynccontextmanager
+        async def stream(self, env: Env, check: str, clauses: Any, t0_ns: int) -> AsyncIterator[SampleStream]:
+            async with FakeProbe.stream(self, env, check, clauses, t0_ns) as stream:
+                finish = stream.finish
+
+                async def late() -> tuple[Sample, ...]:
+                    await anyio.sleep(12.0)
+                    return await finish()
+
+                stream.finish = late
+                yield stream
+
+    rig.probes["fake"] = Late
+    rig.world.will("inject", LOST_REPLY)
+    rig.run(experiment())
+
+    assert max(b - a for a, b in itertools.pairwise(rig.guard.beats)) <= 1.0
+    assert rig.entries[-1].t > 12.0
+    assert max(sample.tick for sample in rig.samples()) > 15
 
 
 def test_a_breach_is_decided_by_the_abort_rule_and_sampling_goes_on_until_the_end(rig: Rig) -> None:

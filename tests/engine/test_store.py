@@ -67,6 +67,15 @@ def test_a_full_disk_at_every_write(rig: Rig, n: int) -> None:
     assert rig.ledger.unfinished_runs() == [] or rig.states() == ["WATCHING"]
 
 
+def test_a_step_does_not_begin_with_a_store_that_fails(rig: Rig) -> None:
+    rig.well()
+    rig.store.full_from = 1 + max(n for n, line in enumerate(WRITES[:INTENT]) if line == "append PhaseBegan")
+    outcome = rig.run(experiment())
+
+    assert rig.world.count("prepare") == 0
+    assert outcome.stopped_by == "doubt"
+
+
 def test_a_store_that_fails_in_the_window_stops_the_run_and_delays_nothing(rig: Rig) -> None:
     rig.well()
     rig.at(10.5, lambda: setattr(rig.store, "full_from", 0))
