@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import anyio
+import msgspec
 
 from chaos_runner import coming_out, confirm, judge, records
 from chaos_runner.course import Course, Open
@@ -84,7 +85,14 @@ def end(course: Course) -> Outcome:
     course.try_phase("ended")
     course.journal.end(records.RunEnded(outcome=outcome, clauses=clauses), _figures(course))
     course.raise_bugs()
-    return outcome
+    return _on_record(outcome, course.journal.trouble)
+
+
+def _on_record(outcome: Outcome, trouble: list[str]) -> Outcome:
+    """A finding that nobody can look up is none."""
+    if not trouble or outcome.finding != "HELD":
+        return outcome
+    return msgspec.structs.replace(outcome, finding="UNKNOWN", why=f"{trouble[0]}; {outcome.why}")
 
 
 def _judged(course: Course) -> tuple[ClauseJudged, ...]:

@@ -17,16 +17,6 @@ def of(*names: str) -> Configuration:
     return Configuration(Config(kind="config/v1", environments={name: Environment() for name in names}), Path("x"))
 
 
-def test_the_nearest_file_upwards_is_the_one(tmp_path: Path) -> None:
-    deep = tmp_path / "a" / "b"
-    deep.mkdir(parents=True)
-    (tmp_path / "chaos-runner.yaml").touch()
-    assert configure.find(deep) == tmp_path / "chaos-runner.yaml"
-
-    (deep / "chaos-runner.yaml").touch()
-    assert configure.find(deep) == deep / "chaos-runner.yaml"
-
-
 def test_without_a_file_there_is_the_demo(tmp_path: Path) -> None:
     built_in = configure.read(None)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chaos_runner.api import Reading
+from chaos_runner.records import Entry, PhaseBegan
 from tests.engine.conftest import MEMORY
 from tests.engine.kit import Crash, Rig, experiment, harm, travels
 
@@ -65,6 +66,21 @@ def test_a_full_disk_at_every_write(rig: Rig, n: int) -> None:
     rig.store.full_from = float("inf")
     rig.recover()
     assert rig.ledger.unfinished_runs() == [] or rig.states() == ["WATCHING"]
+
+
+def test_a_finding_that_could_not_be_written_is_none(rig: Rig) -> None:
+    rig.well()
+
+    def listen(entry: Entry) -> None:
+        if isinstance(entry.record, PhaseBegan) and entry.record.phase == "ended":
+            rig.store.full_from = 0
+
+    rig.on_entry = listen
+    outcome = rig.run(experiment())
+
+    assert (outcome.finding, outcome.stopped_by) == ("UNKNOWN", "nothing")
+    assert outcome.why.startswith("not written: ")
+    assert rig.ledger.run("r1").state == "RUNNING"  # the next run will find and end it
 
 
 def test_a_step_does_not_begin_with_a_store_that_fails(rig: Rig) -> None:
