@@ -6,9 +6,7 @@ The order of a run itself is in `engine`; this is what stands around it in a rea
 from __future__ import annotations
 
 import contextlib
-import getpass
 import itertools
-import os
 import platform
 import secrets
 import signal
@@ -20,7 +18,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from chaos_runner import configure, planning, recover, registry, store, wire
+from chaos_runner import admission, configure, planning, recover, registry, store, wire
 from chaos_runner._version import __version__
 from chaos_runner.api import Env, Secretive
 from chaos_runner.clock import Clock, nursery
@@ -31,10 +29,8 @@ from chaos_runner.model import Experiment
 from chaos_runner.plan import Plan, Refusal
 from chaos_runner.planning import SILENCE_S
 from chaos_runner.records import Outcome, Run, RunStarted, fold
-from chaos_runner.store import Busy, Owner, Stamped, Store, StoreError, levers
+from chaos_runner.store import Busy, Owner, Stamped, Store, StoreError
 from chaos_runner.ticks import Interrupts, Status
-
-_RANKS = {"runner": 0, "guardian": 1, "lease": 2}
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -42,7 +38,7 @@ class Order(msgspec.Struct, frozen=True):
 
     plan: Plan
     state_dir: Path
-    actor: str = ""
+    actor: str
     command: tuple[str, ...] = ()
     require_layer: str = ""
 
@@ -100,7 +96,7 @@ async def run(order: Order, view: View) -> Finished:
     async with listening(interrupts, view.tell):
         with _opened(order.state_dir, view.tell) as ledger:
             await _recover_first(order, ledger, view)
-            _check_places(order, ledger)
+            admission.check(order.plan, ledger, order.state_dir, order.require_layer)
             return await _run(order, ledger, interrupts, view)
 
 
@@ -145,8 +141,6 @@ async def _recover_first(order: Order, ledger: Store, view: View) -> None:
 
 async def _run(order: Order, ledger: Store, interrupts: Interrupts, view: View) -> Finished:
     plan = order.plan
-    _check_layers(order)
-    _check_levers(order)
     run_id, clock = new_run_id(), Clock()
     readers = planning.readers_of(plan.experiment, registry.probes)
     named = [probe.secrets() for probe in readers.values() if isinstance(probe, Secretive)]
@@ -168,7 +162,7 @@ async def _run(order: Order, ledger: Store, interrupts: Interrupts, view: View) 
         started=_started(order),
         guard=_guard(order, run_id, clock, env) if plan.faults else None,
         interrupts=interrupts,
-        lever=lambda: _lever(order),
+        lever=lambda: admission.lever(plan, order.state_dir),
         show=view.status,
         shout=view.tell,
     )
@@ -179,54 +173,10 @@ async def _run(order: Order, ledger: Store, interrupts: Interrupts, view: View) 
     return Finished(run=run_id, outcome=outcome, trouble=tuple(journals[0].trouble))
 
 
-def _check_layers(order: Order) -> None:
-    needed = order.require_layer or order.plan.connections.require.layer
-    have = max((_RANKS[layer] for layer in order.plan.layers), default=0)
-    if _RANKS[needed] > have:
-        layers = ", ".join(order.plan.layers)
-        msg = f"not started: the layer '{needed}' is required, and this target offers: {layers}"
-        raise Refusal(msg)
-
-
-def _check_places(order: Order, ledger: Store) -> None:
-    """A place that an open fault still holds would refuse the injection a baseline later."""
-    wanted = {(fault.target.key, fault.aspect) for fault in order.plan.faults}
-    for held in ledger.open_faults(order.plan.environment):
-        if (held.target.key, held.aspect) in wanted:
-            what = "is still watched for late requests, for a minute" if held.state == "WATCHING" else "is not undone"
-            msg = f"not started: {held.kind} of run {held.run} on {held.target.key} {what}"
-            raise Refusal(f"{msg}\n  next: chaos-runner status")
-
-
-def _check_levers(order: Order) -> None:
-    why = _lever(order)
-    if why:
-        msg = f"not started: {why}"
-        raise Refusal(msg)
-
-
-def _lever(order: Order) -> str:
-    experiment = order.plan.experiment
-    lever = levers.pulled(order.state_dir, order.plan.environment, experiment.service, experiment.name)
-    if lever is None:
-        return ""
-    told = f"{lever.who} pulled the lever {lever.path}" + (f": {lever.reason}" if lever.reason else "")
-    return f"{told}; to allow runs again: chaos-runner resume {lever.scope} --reason WHY"
-
-
 def _started(order: Order) -> RunStarted:
     versions = {"chaos-runner": __version__, "python": platform.python_version()}
     plan: dict[str, Any] = msgspec.to_builtins(order.plan)
-    return RunStarted(plan=plan, versions=versions, actor=order.actor or actor(), command=order.command)
-
-
-def actor() -> str:
-    """Who runs this: user@host."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = str(os.getuid())
-    return f"{user}@{platform.node()}"
+    return RunStarted(plan=plan, versions=versions, actor=order.actor, command=order.command)
 
 
 def _begin(

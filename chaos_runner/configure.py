@@ -15,7 +15,6 @@ from chaos_runner import load, spelling
 from chaos_runner.model import Ceilings, Config, Environment, Pick, ProcessRef, Toxiproxy
 from chaos_runner.plan import Refusal
 
-FILE = "chaos-runner.yaml"
 DEMO = "demo"
 _DEMO_ENVIRONMENT = Environment(toxiproxy=Toxiproxy(url="embedded"), ceilings=Ceilings(at_once=2, in_total=4))
 BUILT_IN = Config(kind="config/v1", environments={DEMO: _DEMO_ENVIRONMENT, "demo-resilient": _DEMO_ENVIRONMENT})
@@ -32,11 +31,6 @@ class Configuration(msgspec.Struct, frozen=True):
     def names(self) -> tuple[str, ...]:
         """The environments, in the order of the file."""
         return tuple(self.config.environments)
-
-
-def find(start: Path) -> Path | None:
-    """The nearest chaos-runner.yaml at `start` or above it."""
-    return next((folder / FILE for folder in (start, *start.parents) if (folder / FILE).is_file()), None)
 
 
 def read(path: Path | None) -> Configuration:

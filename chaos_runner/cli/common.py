@@ -30,9 +30,9 @@ def environment(parser: argparse.ArgumentParser) -> None:
 
 def configuration(args: argparse.Namespace) -> Configuration:
     """The configuration in force."""
-    from chaos_runner import configure
+    from chaos_runner import configure, project
 
-    return configure.read(args.config or configure.find(Path.cwd()))
+    return configure.read(args.config or project.find(Path.cwd()))
 
 
 def state_dir(args: argparse.Namespace) -> Path:

@@ -73,7 +73,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _place(args: argparse.Namespace) -> tuple[Path, Path]:
     """The root that has the schemas, and the new file."""
-    from chaos_runner import configure
+    from chaos_runner import project
     from chaos_runner.cli.trouble import Usage
 
     if not args.name or not args.failure:
@@ -86,7 +86,7 @@ def _place(args: argparse.Namespace) -> tuple[Path, Path]:
     if not re.fullmatch(r"/[A-Za-z0-9._/~%?=&-]*", args.path):
         msg = f"--path '{args.path}' is not a path such as /checkout"
         raise Usage(msg)
-    config = configure.find(Path.cwd())
+    config = project.find(Path.cwd())
     root = config.parent if config else Path.cwd()
     folder = args.dir or _near(root / "experiments")
     return root, folder / f"{args.name}.yaml"

@@ -42,7 +42,13 @@ def run(args: argparse.Namespace) -> int:
     plan = _plan(args)
     _confirm(plan, args)
     state = common.state_dir(args)
-    order = conduct.Order(plan=plan, state_dir=state, require_layer=args.require_layer, command=tuple(sys.argv[1:]))
+    order = conduct.Order(
+        plan=plan,
+        state_dir=state,
+        actor=common.actor(),
+        command=tuple(sys.argv[1:]),
+        require_layer=args.require_layer,
+    )
     finished = _conducted(order, plan, args)
     headline = judge.headline(finished.outcome)
     _say(finished, headline, args)

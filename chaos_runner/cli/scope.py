@@ -37,4 +37,6 @@ def read(words: list[str]) -> str:
 
 def concerns(scope: str, environment: str, service: str, experiment: str) -> bool:
     """Whether a lever stops such a run."""
-    return scope in {"global", f"environment.{environment}", f"service.{service}", f"experiment.{experiment}"}
+    from chaos_runner.store import levers
+
+    return scope in levers.scopes(environment, service, experiment)

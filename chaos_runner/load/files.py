@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from chaos_runner import spelling
+from chaos_runner import project, spelling
 from chaos_runner.load import words
 from chaos_runner.load.nodes import Node, Path, locate
 from chaos_runner.load.problems import Invalid, Problem, at
@@ -18,7 +18,6 @@ from chaos_runner.load.shared import Uses
 from chaos_runner.load.walk import Kinds, Parsers, walk
 
 T = TypeVar("T")
-CONFIG = "chaos-runner.yaml"
 _LOOKED_AT = 50
 
 
@@ -60,10 +59,10 @@ def load(
 def project_root(path: str | os.PathLike[str]) -> FilePath:
     """The folder that a file's references may not leave."""
     here = FilePath(path).resolve().parent
-    above = (here, *here.parents)
-    configured = (folder for folder in above if (folder / CONFIG).is_file())
-    named = (folder for folder in above if folder.name == "experiments")
-    return next(configured, None) or next(named, here)
+    configuration = project.find(here)
+    if configuration is not None:
+        return configuration.parent
+    return next((folder for folder in (here, *here.parents) if folder.name == "experiments"), here)
 
 
 def _chosen(document: Document, types: tuple[type[T], ...]) -> type[T]:

@@ -57,13 +57,17 @@ def pull(state_dir: Path, scope: str, who: str, reason: str) -> Path:
 
 def pulled(state_dir: Path, environment: str, service: str, experiment: str) -> Lever | None:
     """The widest pulled lever that concerns this run, or None. One scandir, cheap enough for every tick."""
-    wanted = ["global", f"environment.{environment}", f"service.{service}", f"experiment.{experiment}"]
     try:
         names = _names(state_dir)
     except OSError as why:
         reason = f"the levers cannot be read ({why.strerror or why}), so they count as pulled"
         return Lever(scope="global", path=str(state_dir / FOLDER), reason=reason, garbled=True)
-    return next((_read(state_dir, scope) for scope in wanted if scope in names), None)
+    return next((_read(state_dir, scope) for scope in scopes(environment, service, experiment) if scope in names), None)
+
+
+def scopes(environment: str, service: str, experiment: str) -> tuple[str, ...]:
+    """The levers that concern such a run, the widest first."""
+    return ("global", f"environment.{environment}", f"service.{service}", f"experiment.{experiment}")
 
 
 def release(state_dir: Path, scope: str, who: str, reason: str) -> Path:

@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from chaos_runner import project
+
 NAME = ".chaos-runner"
-CONFIG = "chaos-runner.yaml"
 VARIABLE = "CHAOS_RUNNER_STATE"
 
 
@@ -19,7 +20,5 @@ def state_dir(option: str | None = None, environ: Mapping[str, str] = os.environ
     here = (cwd or Path.cwd()).absolute()
     if named := option or environ.get(VARIABLE):
         return here / Path(named).expanduser()
-    for folder in (here, *here.parents):
-        if (folder / CONFIG).is_file():
-            return folder / NAME
-    return here / NAME
+    configuration = project.find(here)
+    return (configuration.parent if configuration else here) / NAME

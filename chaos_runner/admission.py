@@ -1,0 +1,49 @@
+"""Whether a run may start now: the places on its targets are free, its undo layers suffice, no lever is pulled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from chaos_runner.model import Layer
+from chaos_runner.plan import Plan, Refusal
+from chaos_runner.store import Store, levers
+
+_LAYERS = get_args(Layer)  # the weakest first
+
+
+def check(plan: Plan, ledger: Store, state_dir: Path, required_layer: str = "") -> None:
+    """Raises Refusal with the first reason against it."""
+    _check_places(plan, ledger)
+    _check_layers(plan, required_layer or plan.connections.require.layer)
+    why = lever(plan, state_dir)
+    if why:
+        msg = f"not started: {why}"
+        raise Refusal(msg)
+
+
+def _check_places(plan: Plan, ledger: Store) -> None:
+    """A place that an open fault still holds would refuse the injection a baseline later."""
+    wanted = {(fault.target.key, fault.aspect) for fault in plan.faults}
+    for held in ledger.open_faults(plan.environment):
+        if (held.target.key, held.aspect) in wanted:
+            what = "is still watched for late requests, for a minute" if held.state == "WATCHING" else "is not undone"
+            msg = f"not started: {held.kind} of run {held.run} on {held.target.key} {what}"
+            raise Refusal(f"{msg}\n  next: chaos-runner status")
+
+
+def _check_layers(plan: Plan, required: str) -> None:
+    strongest = max((_LAYERS.index(layer) for layer in plan.layers), default=0)
+    if _LAYERS.index(required) > strongest:
+        msg = f"not started: the layer '{required}' is required, and this target offers: {', '.join(plan.layers)}"
+        raise Refusal(msg)
+
+
+def lever(plan: Plan, state_dir: Path) -> str:
+    """The lever that stops this run, in a sentence; empty while none is pulled. Cheap enough for every tick."""
+    experiment = plan.experiment
+    pulled = levers.pulled(state_dir, plan.environment, experiment.service, experiment.name)
+    if pulled is None:
+        return ""
+    told = f"{pulled.who} pulled the lever {pulled.path}" + (f": {pulled.reason}" if pulled.reason else "")
+    return f"{told}; to allow runs again: chaos-runner resume {pulled.scope} --reason WHY"
