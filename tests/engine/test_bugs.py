@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from chaos_runner.api import Env, Reading
-from chaos_runner.records import Entry, RunEnded, Sample
+from chaos_runner.records import BaselineHeld, Entry, RunEnded, Sample
 from chaos_runner.testing import FakeFault, FakeProbe, Reply
 from chaos_runner.ticks import Status
 from tests.engine.kit import Rig, check, experiment, harm, travels
@@ -163,6 +163,18 @@ def test_in_whoever_listens_to_the_records(rig: Rig, name: str) -> None:
     assert rig.world.count("inject") == 1
     assert not rig.harmed
     assert rig.states() == ["CLOSED"]
+
+
+def test_in_a_listener_before_the_fault_nothing_is_sent_any_more(rig: Rig) -> None:
+    def listen(entry: Entry) -> None:
+        if isinstance(entry.record, BaselineHeld):
+            raise BrokenPipeError("oh dear")
+
+    rig.on_entry = listen
+    with travels(BrokenPipeError, "oh dear"):
+        rig.run(experiment())
+
+    assert rig.world.count("inject") == 0
 
 
 def test_in_a_listener_that_never_hears_well_again(rig: Rig) -> None:
