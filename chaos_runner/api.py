@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import msgspec
 
 from chaos_runner.expect import Clause, percentile
+from chaos_runner.history import Run
 from chaos_runner.model import Environment
-from chaos_runner.records import Entry, Run, Sample, Target
+from chaos_runner.records import Entry, Sample, Target
 
 
 class Doubt(Exception):

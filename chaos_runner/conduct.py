@@ -24,11 +24,12 @@ from chaos_runner.api import Env, Secretive
 from chaos_runner.clock import Clock, nursery
 from chaos_runner.engine import Engine, Setting
 from chaos_runner.guard import GuardianLine
+from chaos_runner.history import Run, fold
 from chaos_runner.journal import Listener, RunJournal
 from chaos_runner.model import Experiment
 from chaos_runner.plan import Plan, Refusal
 from chaos_runner.planning import SILENCE_S
-from chaos_runner.records import Outcome, Run, RunStarted, fold
+from chaos_runner.records import Outcome, RunStarted
 from chaos_runner.store import Busy, Owner, Stamped, Store, StoreError
 from chaos_runner.ticks import Interrupts, Status
 
@@ -80,6 +81,15 @@ async def make_plan(experiment: Experiment, name: str, connections: Any, seed: i
     env = open_env(name, connections)
     try:
         return await planning.resolve(experiment, env, registry.faults, registry.probes, seed)
+    finally:
+        await env.aclose()
+
+
+async def renew_plan(filed: Plan, name: str, connections: Any) -> Plan:
+    """A plan from a file under these connections; reads only. Raises Refusal."""
+    env = open_env(name, connections)
+    try:
+        return await planning.renew(filed, env, registry.faults, registry.probes)
     finally:
         await env.aclose()
 

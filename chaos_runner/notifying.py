@@ -9,8 +9,8 @@ import anyio
 import msgspec
 
 from chaos_runner.api import Doubt, Env, Refused
+from chaos_runner.history import Run
 from chaos_runner.model import Notification
-from chaos_runner.records import Run
 
 PAUSES_S = (0.5, 2.0)  # between three attempts
 

@@ -323,13 +323,13 @@ def report(table: Table) -> None:
     """An hour of samples to HTML, with the fold over the records."""
     import sample_history
 
-    from chaos_runner import records
+    from chaos_runner.history import fold
     from chaos_runner.render import html
 
     entries, samples = sample_history.hour()
-    html.render(records.fold(entries), entries, samples)
+    html.render(fold(entries), entries, samples)
     began = time.perf_counter()
-    content = html.render(records.fold(entries), entries, samples)
+    content = html.render(fold(entries), entries, samples)
     spent = time.perf_counter() - began
     table.row("report of an hour at 1 000/s", f"{spent:.2f} s", f"< {RENDER_S:g} s", spent < RENDER_S)
     table.row("  its size", f"{len(content) / 1000:.0f} kB", "< 300 kB", len(content) < 300_000)

@@ -20,6 +20,7 @@ import msgspec
 
 from chaos_runner import expect, model, plan, records
 from chaos_runner.api import Undo
+from chaos_runner.history import fold
 from chaos_runner.records import ClauseCount, ClauseJudged, Entry, Outcome, Sample, Target
 from chaos_runner.wire import Exemplar
 
@@ -406,7 +407,7 @@ def main() -> None:
     told = asked.parse_args()
     entries, samples = hour() if told.history == "hour" else HISTORIES[told.history]()
     renderer = importlib.import_module(f"chaos_runner.render.{told.kind}")
-    sys.stdout.buffer.write(renderer.render(records.fold(entries), entries, samples))
+    sys.stdout.buffer.write(renderer.render(fold(entries), entries, samples))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def found(prefix: str | None, state: Path) -> str:
 def rendered(run_id: str, state: Path, kind: str) -> bytes:
     """The report of a run."""
     from chaos_runner import registry, store
-    from chaos_runner.records import fold
+    from chaos_runner.history import fold
 
     with store.open_store(state, read_only=True) as ledger:
         entries, samples = ledger.records(run_id), ledger.samples(run_id)

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from chaos_runner.api import Doubt, Env, Refused
+from chaos_runner.history import Run
 from chaos_runner.model import SecretRef
-from chaos_runner.records import Run
 
 LIMIT_S = 5.0
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import msgspec
 
 from chaos_runner.expect import Clause, percentile
+from chaos_runner.history import Run
 from chaos_runner.model import Check
-from chaos_runner.records import Run
 from chaos_runner.render import measured, svg, tables, text
 from chaos_runner.render.measured import Cell, Column, Ticks
 from chaos_runner.render.planned import Planned

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from chaos_runner.records import Entry, Run, Sample
+from chaos_runner.history import Run
+from chaos_runner.records import Entry, Sample
 from chaos_runner.render import fingerprint, planned, story, text, windows, words
 
 SCHEMA_VERSION = 1

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-from chaos_runner.records import ClauseJudged, Entry, Run, Sample
+from chaos_runner.history import Run
+from chaos_runner.records import ClauseJudged, Entry, Sample
 from chaos_runner.render import planned, story, tables, text, windows
 from chaos_runner.render.planned import Planned
 from chaos_runner.render.story import Story

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from chaos_runner.records import Entry, Run, Sample
+from chaos_runner.history import Run
+from chaos_runner.records import Entry, Sample
 from chaos_runner.render import measured, planned, story, tables, text, windows
 from chaos_runner.render.planned import Planned
 from chaos_runner.render.story import Story

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from chaos_runner import model
+from chaos_runner.history import Run
 from chaos_runner.plan import ClauseForecast, PlannedFault, Selection
-from chaos_runner.records import Run
 from chaos_runner.render import text
 
 T = TypeVar("T")

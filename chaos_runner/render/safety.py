@@ -9,7 +9,8 @@ import msgspec
 from chaos_runner import records
 from chaos_runner.expect import clause as parsed
 from chaos_runner.expect import percentile
-from chaos_runner.records import Entry, FaultView, Run
+from chaos_runner.history import FaultView, Run
+from chaos_runner.records import Entry
 from chaos_runner.render import story, text, words
 from chaos_runner.render.measured import Ticks
 from chaos_runner.render.planned import Planned

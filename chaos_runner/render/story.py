@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from chaos_runner import verdict
-from chaos_runner.records import FaultView, Run
+from chaos_runner.history import FaultView, Run
 from chaos_runner.render import text, windows, words
 from chaos_runner.render.planned import Planned
 from chaos_runner.render.windows import Spans

@@ -8,8 +8,8 @@ import msgspec
 
 from chaos_runner import compare, histogram, rule
 from chaos_runner.expect import UNITS, Clause
+from chaos_runner.history import Run
 from chaos_runner.model import Check
-from chaos_runner.records import Run
 from chaos_runner.render import measured, text
 from chaos_runner.render.measured import Cell, Ticks
 from chaos_runner.render.planned import Planned

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from chaos_runner.records import Run
+from chaos_runner.history import Run
 from chaos_runner.render import measured, story, tables, text
 from chaos_runner.render.measured import Cell, Ticks
 from chaos_runner.render.planned import Planned

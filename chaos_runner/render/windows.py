@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from chaos_runner import records
-from chaos_runner.records import Entry, FaultView, Run, Sample
+from chaos_runner.history import FaultView, Run
+from chaos_runner.records import Entry, Sample
 
 OPEN = frozenset({"INTENT", "INJECTED", "UNKNOWN", "UNDOING", "STUCK", "FORGOTTEN", "WATCHING"})
 

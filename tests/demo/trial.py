@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from chaos_runner import conduct
+from chaos_runner.history import Run
 from chaos_runner.pocket import demo, world
-from chaos_runner.records import Run
 from tests.demo import observer
 
 ENVIRONMENTS = {mode: name for name, mode in demo.WORLDS.items()}

@@ -13,8 +13,9 @@ import anyio
 
 from chaos_runner import notifying, registry
 from chaos_runner.api import Env
+from chaos_runner.history import Run
 from chaos_runner.model import Environment, Notification
-from chaos_runner.records import Outcome, Run
+from chaos_runner.records import Outcome
 
 RUN = Run(id="r-1", outcome=Outcome("DEVIATED", "criterion", "CLEAN", "slow"), plan={"experiment": {"name": "x"}})
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos_runner import records
 from chaos_runner.api import Renderer
+from chaos_runner.history import fold
 from chaos_runner.render import html, json, junit, markdown
 from tests.render.browser import Browser
 from tools import sample_history
@@ -28,7 +28,7 @@ SUFFIX = {"html": "html", "junit": "xml", "markdown": "md", "json": "json"}
 
 def rendered(history: History, kind: str = "html") -> str:
     """A report as text."""
-    return RENDERERS[kind](records.fold(history.entries), history.entries, history.samples).decode()
+    return RENDERERS[kind](fold(history.entries), history.entries, history.samples).decode()
 
 
 @pytest.fixture(scope="session", name="hour")

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from chaos_runner import records
+from chaos_runner.history import Run
 from chaos_runner.records import Entry, Sample
 from chaos_runner.render import planned
 from tools.sample_history import History
@@ -57,7 +58,7 @@ def _still_readable(entry: Entry, trial: dict[str, Any]) -> bool:
         return False
     if not isinstance(record, records.RunStarted) or type(record) is not type(entry.record):
         return type(record) is type(entry.record)
-    return not planned.read(records.Run(id="", plan=record.plan)).unreadable
+    return not planned.read(Run(id="", plan=record.plan)).unreadable
 
 
 def _sample(sample: Sample, change: Callable[[str], str]) -> Sample:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaos_runner import compare, expect, records
+from chaos_runner.history import Run, fold
 from chaos_runner.model import Check
 from chaos_runner.records import ClauseCount, Sample
 from chaos_runner.render import axis, charts, measured, planned, svg, tables, text, windows
@@ -145,7 +146,7 @@ def test_every_fault_window_is_hatched_and_the_decision_is_flagged_in_every_char
 
 def test_the_table_agrees_with_the_comparison() -> None:
     history = HISTORIES["held"]()
-    run = records.fold(history.entries)
+    run = fold(history.entries)
     spans = windows.spans(run, history.entries, history.samples)
     before = [s for s in history.samples if s.check == "shoppers" and 1 <= s.tick < 30]
     whole = compare.merge([one.histogram for one in before])
@@ -162,7 +163,7 @@ def test_the_table_agrees_with_the_comparison() -> None:
 
 def test_a_phase_without_samples_shows_dashes_and_no_zeros() -> None:
     history = HISTORIES["not_reverted"]()
-    run = records.fold(history.entries)
+    run = fold(history.entries)
     spans = windows.spans(run, history.entries, history.samples)
     after = tables.compared(planned.read(run), measured.gathered(history.samples), spans)[0].rows[2]
 
@@ -193,7 +194,7 @@ def test_fifty_checks_still_make_a_page_a_browser_likes() -> None:
 
 def test_readings_of_a_check_without_a_plan_are_charted_too() -> None:
     samples = [Sample("spare", tick, (), values={"depth": float(tick)}) for tick in range(10)]
-    run = records.Run(id="r")
+    run = Run(id="r")
     found = charts.figures(run, planned.Planned(), measured.gathered(samples), windows.spans(run, [], samples))
 
     assert [one.chart.title for one in found] == ["spare: depth"]

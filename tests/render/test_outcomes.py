@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from chaos_runner import records
+from chaos_runner.history import Run, fold
 from chaos_runner.records import Cleanup, Entry, Outcome, Target
 from chaos_runner.render import planned, story, windows
 from tests.render.conftest import RENDERERS, rendered
@@ -76,13 +77,13 @@ def test_a_run_that_never_started_skips_every_clause_with_the_reason() -> None:
 def test_the_halt_latency_runs_from_the_decision_to_the_read_that_found_nothing() -> None:
     history = HISTORIES["aborted"]()
 
-    assert story.halt_latency(records.fold(history.entries)) == pytest.approx(0.152)
+    assert story.halt_latency(fold(history.entries)) == pytest.approx(0.152)
     assert _page("aborted").says("from decision to fault gone152 ms")
     assert _page("aborted").says("All faults were gone 152 ms after that decision.")
 
 
 def test_a_fault_still_open_has_no_halt_latency() -> None:
-    assert story.halt_latency(records.fold(HISTORIES["not_reverted"]().entries)) is None
+    assert story.halt_latency(fold(HISTORIES["not_reverted"]().entries)) is None
 
 
 def test_one_fault_still_there_leaves_no_halt_latency() -> None:
@@ -93,11 +94,11 @@ def test_one_fault_still_there_leaves_no_halt_latency() -> None:
         book.add(1.5, records.FaultInjected(fault, 0.1))
     book.add(9.0, records.FaultReverted("f0", 8.5))
     book.add(9.1, records.AbortTripped("lever", "pulled", 8.0))
-    run = records.fold(book.entries)
+    run = fold(book.entries)
     book.add(9.2, records.FaultReverted("f1", 8.75))
 
     assert story.halt_latency(run) is None
-    assert story.halt_latency(records.fold(book.entries)) == pytest.approx(0.75)
+    assert story.halt_latency(fold(book.entries)) == pytest.approx(0.75)
 
 
 def test_the_decision_is_compared_with_what_was_promised() -> None:
@@ -161,7 +162,7 @@ def test_an_undo_nobody_verified_is_never_silent(cleanup: Cleanup, says: str) ->
 
 
 def _held(cleanup: Cleanup, entries: list[Entry]) -> str:
-    run = records.fold(entries)
+    run = fold(entries)
     run.outcome = Outcome("HELD", "nothing", cleanup)
     return story.told(run, planned.read(run), windows.spans(run, entries, [])).meaning
 
@@ -181,7 +182,7 @@ def test_a_refused_fault_was_never_active_and_is_not_left() -> None:
     book = sample_history.Book("r")
     book.add(1.0, records.IntentCommitted("f0", Target("proxy/a"), "toxic", 0, "enabled", {}))
     book.add(1.1, records.FaultRefused("f0", "409"))
-    run = records.fold(book.entries)
+    run = fold(book.entries)
     spans = windows.spans(run, book.entries, [])
 
     assert spans.windows == ()
@@ -192,7 +193,7 @@ def test_an_uncertain_fault_counts_from_its_intent_and_is_left_until_closed() ->
     book = sample_history.Book("r")
     book.add(1.0, records.IntentCommitted("f0", Target("proxy/a"), "toxic", 0, "enabled", {}))
     book.add(1.5, records.FaultUncertain("f0", "timeout"))
-    open_run = records.fold(book.entries)
+    open_run = fold(book.entries)
     span = windows.spans(open_run, book.entries, []).windows[0]
     book.add(9.0, records.FaultReverted("f0", 8.5))
     closed = _closed(book.entries)
@@ -204,7 +205,7 @@ def test_an_uncertain_fault_counts_from_its_intent_and_is_left_until_closed() ->
 
 
 def _closed(entries: list[Entry]) -> windows.Window:
-    return windows.spans(records.fold(entries), entries, []).windows[0]
+    return windows.spans(fold(entries), entries, []).windows[0]
 
 
 def test_an_irreversible_fault_ends_when_it_is_spent() -> None:
@@ -219,6 +220,6 @@ def test_an_irreversible_fault_ends_when_it_is_spent() -> None:
 
 
 def test_commands_are_quoted_for_the_shell() -> None:
-    run = records.Run(id="r", plan={"source": "a b; rm -rf ~.yaml", "environment": "$(x)", "seed": 3})
+    run = Run(id="r", plan={"source": "a b; rm -rf ~.yaml", "environment": "$(x)", "seed": 3})
 
     assert planned.read(run).reproduce() == "chaos-runner run 'a b; rm -rf ~.yaml' -e '$(x)' --seed 3"

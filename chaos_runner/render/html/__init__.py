@@ -6,7 +6,8 @@ with hashes stands behind both.
 
 from __future__ import annotations
 
-from chaos_runner.records import Entry, Run, Sample
+from chaos_runner.history import Run
+from chaos_runner.records import Entry, Sample
 from chaos_runner.render.html import index, page
 from chaos_runner.render.html.index import Summary
 

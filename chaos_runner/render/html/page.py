@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chaos_runner.records import Entry, Run, Sample
+from chaos_runner.history import Run
+from chaos_runner.records import Entry, Sample
 from chaos_runner.render import (
     charts,
     fingerprint,
