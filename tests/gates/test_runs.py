@@ -134,6 +134,11 @@ def results(ground: Path) -> Iterator[dict[str, Future[dict[str, Any]]]]:
         yield {name: pool.submit(case, name) for name in names}
 
 
+def took(result: dict[str, Any], limit_s: float) -> None:
+    print(f"clean after {result['took'] * 1000:.0f} ms")
+    assert result["took"] < limit_s
+
+
 def clean(result: dict[str, Any]) -> None:
     assert result["toxics"] == []
     assert result["guardians"] == []
@@ -166,6 +171,7 @@ def test_traffic_that_does_not_pass_the_proxy_teaches_nothing(results: Any) -> N
 def test_a_killed_runner_leaves_no_toxic(results: Any) -> None:
     result = results["killed"].result()
 
+    took(result, 1 + SLACK_S)
     assert result["toxics"] == []
     assert [(end.by, end.outcome.stopped_by) for end in result["ended"]] == [("guardian", "died")]
 
@@ -173,14 +179,14 @@ def test_a_killed_runner_leaves_no_toxic(results: Any) -> None:
 def test_a_stopped_runner_leaves_no_toxic_and_never_wakes_up(results: Any) -> None:
     result = results["stopped"].result()
 
-    assert result["took"] < 6 + SLACK_S
+    took(result, 6 + SLACK_S)
     assert result["code"] == -signal.SIGKILL
 
 
 def test_a_run_that_nobody_looks_after_is_undone_by_its_lease_and_ended_by_the_next_recovery(results: Any) -> None:
     result = results["abandoned"].result()
 
-    assert result["took"] < 5 + SLACK_S
+    took(result, 5 + SLACK_S)
     assert result["code"] == 0, result["said"]
     assert "undone" in result["said"]
 
@@ -188,6 +194,7 @@ def test_a_run_that_nobody_looks_after_is_undone_by_its_lease_and_ended_by_the_n
 def test_a_run_without_its_guardian_stops(results: Any) -> None:
     result = results["unguarded"].result()
 
+    took(result, 1 + SLACK_S)
     assert result["code"] == 4, result["said"]
     assert "the guardian died" in result["said"]
 
@@ -195,6 +202,7 @@ def test_a_run_without_its_guardian_stops(results: Any) -> None:
 def test_asking_twice_undoes_all_the_same(results: Any) -> None:
     result = results["interrupted"].result()
 
+    took(result, 1 + SLACK_S)
     assert result["code"] == 4, result["said"]
     assert "asked to stop" in result["said"]
 
@@ -228,5 +236,6 @@ def test_on_the_real_proxy_the_resilient_shop_holds_where_reading_back_is_enough
 def test_on_the_real_proxy_a_killed_runner_leaves_no_toxic(results: Any, real_path: str) -> None:
     result = results["real killed"].result()
 
+    took(result, 1 + SLACK_S)
     assert result["toxics"] == []
     assert [end.by for end in result["ended"]] == ["guardian"]
