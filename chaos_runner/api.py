@@ -7,7 +7,7 @@ A plug-in is one file, one entry-point line and one test file that calls the con
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -16,6 +16,8 @@ from chaos_runner.expect import Clause, percentile
 from chaos_runner.history import Run
 from chaos_runner.model import Environment
 from chaos_runner.records import Entry, Sample, Target
+
+LEASE_TTL_S = 5.0  # how long a target keeps a fault whose lease nobody renews
 
 
 class Doubt(Exception):
@@ -344,5 +346,3 @@ class Notifier(Protocol):
 
 Renderer = Callable[[Run, list[Entry], list[Sample]], bytes]
 """A report format: a pure function of the records and samples; the same input gives the same bytes."""
-
-Ticks = AsyncIterator[int]

@@ -9,12 +9,23 @@ from collections.abc import Callable
 
 import anyio
 
-from chaos_runner.api import Absent, Confirms, Doubt, Drifted, Env, Fault, Leases, Refused, Replaces, Undo
+from chaos_runner.api import (
+    LEASE_TTL_S,
+    Absent,
+    Confirms,
+    Doubt,
+    Drifted,
+    Env,
+    Fault,
+    Leases,
+    Refused,
+    Replaces,
+    Undo,
+)
 from chaos_runner.clock import nursery
 from chaos_runner.confirm import Effect
 from chaos_runner.model import Confirmation
 
-LEASE_TTL_S = 5.0
 EVERY_S = 1.0
 LOOK_EVERY = 2  # turns between two reads of the fault itself
 CALL_S = 2.4  # below half the lease's time to live

@@ -14,13 +14,12 @@ import anyio
 import msgspec
 
 from chaos_runner import registry
-from chaos_runner.api import Doubt, Env, Fault, Fences, Leases, Refused, Undo
+from chaos_runner.api import LEASE_TTL_S, Doubt, Env, Fault, Fences, Leases, Refused, Undo
 from chaos_runner.clock import nursery
 from chaos_runner.drive import PATIENCE_S, By, Drive, Journal
 from chaos_runner.lifecycle import WATCH_S, Life
 from chaos_runner.store import FaultRow
 
-LEASE_S = 5.0
 Kinds = Mapping[str, type[Any]]
 
 
@@ -96,9 +95,9 @@ async def _keep_leases(drives: list[Drive], env: Env) -> None:
     while True:
         for drive in drives:
             if isinstance(drive.fault, Leases):
-                with anyio.move_on_after(LEASE_S / 2):
+                with anyio.move_on_after(LEASE_TTL_S / 2):
                     try:
-                        await drive.fault.lease(env, drive.undo_record, LEASE_S)
+                        await drive.fault.lease(env, drive.undo_record, LEASE_TTL_S)
                     except (Refused, Doubt):
                         continue
         await anyio.sleep(1)
@@ -109,7 +108,7 @@ async def release(drives: list[Drive], env: Env) -> None:
     for drive in drives:
         if isinstance(drive.fault, Leases):
             try:
-                with anyio.move_on_after(LEASE_S):
+                with anyio.move_on_after(LEASE_TTL_S):
                     await drive.fault.release(env, drive.undo_record)
             except (Refused, Doubt):
                 pass

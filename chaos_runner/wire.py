@@ -6,14 +6,12 @@ of the package's types through their pipes.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
 VERSION = 1
 LINE_BYTES_MAX = 1 << 20
-
-Wait = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class WireError(ValueError):

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from chaos_runner.cli import common
+from chaos_runner.cli.main import USAGE
 
 EXPERIMENT = "slow-payments.yaml"
 LIMIT_S = 300
 SIDES = {"demo": "fragile  ", "demo-resilient": "resilient"}
-WORDS = {0: "HELD", 1: "DEVIATED", 2: "INVALID", 3: "UNKNOWN", 4: "ABORTED", 5: "NOT_REVERTED"}
 WANTED = {"demo": (1, 4), "demo-resilient": (0,)}
 
 
@@ -121,9 +121,12 @@ def _relay(side: str, lines: IO[str] | None) -> None:
 
 
 def _verdict(codes: dict[str, int], reports: Path) -> int:
+    from chaos_runner.verdict import EXIT_CODES
+
+    words = {USAGE: "INVALID"} | {code: word for word, code in EXIT_CODES.items()}
     print()
     for name, code in codes.items():
-        print(f"{SIDES[name]}  {WORDS.get(code, f'exit {code}')}")
+        print(f"{SIDES[name]}  {words.get(code, f'exit {code}')}")
     good = all(code in WANTED[name] for name, code in codes.items())
     if good:
         print(

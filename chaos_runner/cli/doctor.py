@@ -9,11 +9,10 @@ import argparse
 from typing import TYPE_CHECKING
 
 from chaos_runner.cli import common
+from chaos_runner.cli.main import NOTHING_LEARNED
 
 if TYPE_CHECKING:
     from chaos_runner.cli.examine import Finding
-
-FAILED = 3
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         common.write_json({"schemaVersion": 1, "failed": failed, "warned": warned, "findings": findings})
     else:
         print(f"\n{failed} failed, {warned} warned, {len(findings) - failed - warned} ok")
-    return FAILED if failed else 0
+    return NOTHING_LEARNED if failed else 0
 
 
 def _lines(finding: Finding) -> list[str]:

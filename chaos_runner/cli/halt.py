@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos_runner.cli import common, scope
+from chaos_runner.cli.main import NOT_REVERTED, NOTHING_LEARNED
 
 if TYPE_CHECKING:
     from chaos_runner.cli.stopping import Halted, Stopping
-
-UNKNOWN, LEFT = 3, 5
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +98,7 @@ def _halt_run(args: argparse.Namespace, state: Path) -> int:
 def _end(
     args: argparse.Namespace, lever: str, path: Path | None, stopping: Stopping, halted: list[Halted], took: float
 ) -> int:
-    code = LEFT if any(one.left for one in halted) else UNKNOWN if stopping.trouble else 0
+    code = NOT_REVERTED if any(one.left for one in halted) else NOTHING_LEARNED if stopping.trouble else 0
     if args.output == "json":
         common.write_json(
             {
@@ -134,7 +133,7 @@ def _line(one: Halted) -> str:
 
 
 def _next(args: argparse.Namespace, lever: str, code: int, took: float) -> str:
-    if code == LEFT:
+    if code == NOT_REVERTED:
         return "\nnext: chaos-runner recover"
     if not lever:
         return "\nnext: chaos-runner status"

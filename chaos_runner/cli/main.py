@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from chaos_runner import spelling
 from chaos_runner._version import __version__
 
-USAGE, NOTHING_LEARNED, BUG = 2, 3, 70
+USAGE, NOTHING_LEARNED, NOT_REVERTED, BUG = 2, 3, 5, 70
 
 # command -> what `--help` says; the module of the same name holds `options(parser)` and `run(args) -> exit code`
 COMMANDS = {

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from chaos_runner.cli import common
 
-LEASE_TTL_S = 5.0  # as attend.LEASE_TTL_S, which would import an event loop here
-
 if TYPE_CHECKING:
     from chaos_runner.plan import Plan, Selection
 
@@ -85,6 +83,8 @@ def lines(plan: Plan) -> list[str]:
 
 
 def _both_dead(leased: bool) -> str:
+    from chaos_runner.api import LEASE_TTL_S
+
     if leased:
         return f"runner and guardian dead: the target itself drops the fault {LEASE_TTL_S:g}s after the last renewal"
     return "runner and guardian dead: the fault stays until the next run here, or `chaos-runner recover`"

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chaos_runner.cli import common
+from chaos_runner.cli.main import NOT_REVERTED
 
 if TYPE_CHECKING:
     from chaos_runner.recover import Recovered
     from chaos_runner.store import FaultRow, Store
-
-LEFT = 5
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -104,14 +103,14 @@ def _say(args: argparse.Namespace, found: list[Recovered], still: list[FaultRow]
     left = any(one.left for one in found)
     if args.output == "json":
         common.write_json({"schemaVersion": 1, "recovered": found, "open": [_plain(row) for row in still]})
-        return LEFT if left else 0
+        return NOT_REVERTED if left else 0
     print("\n".join([line for one in found for line in _lines(one)] or [nothing]))
     if left:
         print("\nnext: make the target reachable, then again: chaos-runner recover")
         print("  or give up on it: chaos-runner recover --forget FAULT --reason WHY")
     elif still:
         print(f"\n{len(still)} still fenced: a late request could land; to see it closed: chaos-runner recover --watch")
-    return LEFT if left else 0
+    return NOT_REVERTED if left else 0
 
 
 def _lines(one: Recovered) -> list[str]:

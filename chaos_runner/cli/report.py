@@ -7,15 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chaos_runner import registry
 from chaos_runner.cli import common
 
-SUFFIXES = {"html": "html", "junit": "xml", "markdown": "md", "json": "json"}
+FILES = {"html": "html", "junit": "xml"}  # the reports of every run, with the endings of their names
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """The command line of `report`."""
     parser.add_argument("run", nargs="?", metavar="RUN", help="a run id or its beginning (default: the last run)")
-    parser.add_argument("--format", choices=sorted(SUFFIXES), default="html", help="default: html")
+    parser.add_argument("--format", choices=registry.reports, default="html", help="default: html")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write; - or nothing with --format: stdout")
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="the folder of reports")
     common.places(parser)
@@ -58,7 +59,7 @@ def found(prefix: str | None, state: Path) -> str:
 
 def rendered(run_id: str, state: Path, kind: str) -> bytes:
     """The report of a run."""
-    from chaos_runner import registry, store
+    from chaos_runner import store
     from chaos_runner.history import fold
 
     with store.open_store(state, read_only=True) as ledger:
@@ -70,8 +71,8 @@ def rendered(run_id: str, state: Path, kind: str) -> bytes:
 def write(run_id: str, state: Path, folder: Path) -> list[Path]:
     """The HTML report, the JUnit file and the index of a finished run."""
     written = []
-    for kind in ("html", "junit"):
-        path = folder / f"{run_id}.{SUFFIXES[kind]}"
+    for kind, ending in FILES.items():
+        path = folder / f"{run_id}.{ending}"
         common.written(path, rendered(run_id, state, kind))
         written.append(path)
     _index(state, folder)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chaos_runner.cli import common
+from chaos_runner.cli.main import NOT_REVERTED, NOTHING_LEARNED
 
 if TYPE_CHECKING:
     from chaos_runner.store import RunRow, Store
 
-UNKNOWN, LEFT = 3, 5
 EVERY_S = 1.0
 
 
@@ -106,8 +106,8 @@ def _fault(row: Any) -> dict[str, Any]:
 def code(seen: dict[str, Any]) -> int:
     """The exit code of what was seen."""
     if any(one["state"] != "WATCHING" for one in seen["leftovers"]):
-        return LEFT
-    return UNKNOWN if seen["trouble"] else 0
+        return NOT_REVERTED
+    return NOTHING_LEARNED if seen["trouble"] else 0
 
 
 def _show(args: argparse.Namespace, seen: dict[str, Any]) -> None:
