@@ -19,6 +19,7 @@ CONNECT_S = 2.0
 READ_S = 5.0
 BODY_BYTES_MAX = 1 << 20
 CONNECTIONS_MAX = 32
+PORT_MAX = 65535
 AGENT = f"chaos-runner/{__version__}"
 
 _NOT_SENT = (
@@ -26,7 +27,6 @@ _NOT_SENT = (
     httpx2.ConnectTimeout,
     httpx2.PoolTimeout,
     httpx2.UnsupportedProtocol,
-    httpx2.LocalProtocolError,
     httpx2.InvalidURL,
 )
 
@@ -83,7 +83,15 @@ async def exchange(
             request = client.build_request(
                 method, url, headers=own | dict(headers or {}), content=body, timeout=timeout
             )
+            if (request.url.port or PORT_MAX) > PORT_MAX:  # the socket would raise an error of no family
+                msg = f"there is no port {request.url.port}; the highest is {PORT_MAX}"
+                raise NotSent(msg)
             status, content = await _answer(client, request)
+    except (httpx2.LocalProtocolError, UnicodeEncodeError):
+        msg = (
+            "a header has characters that HTTP cannot carry; a token is one line of ASCII"  # its value may be a secret
+        )
+        raise NotSent(msg) from None
     except _NOT_SENT as why:
         raise NotSent(_words(why)) from None
     except (TimeoutError, httpx2.TimeoutException):
