@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -72,12 +73,17 @@ class Guardian:
             message: wire.Message | None = None
             with anyio.move_on_after(limit_s) as silence:
                 message = await self.receive()
+            if silence.cancelled_caught and self._spoken():
+                continue  # it was us who slept: what came meanwhile is read first
             if silence.cancelled_caught:
                 return f"the runner was silent for {limit_s:g} s"
             if message is None:
                 return "the runner died"
             await self._obey(message)
         return ""
+
+    def _spoken(self) -> bool:
+        return bool(select.select([self._line], [], [], 0)[0])
 
     async def _obey(self, message: wire.Message) -> None:
         match message:
