@@ -85,15 +85,6 @@ async def make_plan(experiment: Experiment, name: str, connections: Any, seed: i
         await env.aclose()
 
 
-async def renew_plan(filed: Plan, name: str, connections: Any) -> Plan:
-    """A plan from a file under these connections; reads only. Raises Refusal."""
-    env = open_env(name, connections)
-    try:
-        return await planning.renew(filed, env, registry.faults, registry.probes)
-    finally:
-        await env.aclose()
-
-
 def past(run_id: str, state_dir: Path) -> Run:
     """A run as its records tell it. Raises StoreError."""
     with store.open_store(state_dir, read_only=True) as ledger:

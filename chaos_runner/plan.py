@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
 import random
 from typing import Any, NoReturn
@@ -121,15 +122,31 @@ def make(
     )
 
 
-def renew(plan: Plan, connections: Environment) -> Plan:
-    """The same victims under the operator's limits of today. Raises Refusal: a plan file can raise no ceiling."""
-    _within_ceilings(plan.experiment, plan.environment, connections)
-    _none_protected(tuple(fault.target for fault in plan.faults), connections)
-    _within_radius(plan.experiment, list(plan.faults))
-    longest = max((fault.hold_s for fault in plan.faults), default=0.0)
-    if longest > plan.experiment.blast_radius.max_duration:
-        _refuse(f"a fault of the plan would stay {longest:g}s, longer than its own blast_radius.max_duration")
-    return msgspec.structs.replace(plan, connections=connections)
+def renew(filed: Plan, today: Plan) -> Plan:
+    """The victims of a filed plan, and all else as its own experiment comes out today. Raises Refusal.
+
+    What somebody wrote into the file counts for nothing: it can widen no limit and lose no fault.
+    """
+    if [_but_victim(fault) for fault in filed.faults] != [_but_victim(fault) for fault in today.faults]:
+        _refuse("the plan is not what its experiment comes to today; make it anew with: chaos-runner plan")
+    matched = {(one.step, one.lane): one.matched for one in today.selections}
+    for fault in filed.faults:
+        if fault.target.key not in matched[fault.step, fault.lane]:
+            _refuse(f"{fault.target.key} is no target of '{fault.name}' today; make the plan anew: chaos-runner plan")
+    _none_protected(tuple(fault.target for fault in filed.faults), today.connections)
+    faults = tuple(
+        msgspec.structs.replace(ours, target=theirs.target, name=theirs.name)
+        for ours, theirs in zip(today.faults, filed.faults, strict=True)
+    )
+    _within_radius(today.experiment, list(faults))
+    return msgspec.structs.replace(
+        today, faults=faults, selections=filed.selections, source=filed.source, text=filed.text, sha256=filed.sha256
+    )
+
+
+def _but_victim(fault: PlannedFault) -> Any:
+    """Everything but the target, and the name that may speak of it, as a file would have it."""
+    return msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(fault, target=Target(""), name="")))
 
 
 def _within_ceilings(experiment: Experiment, environment: str, connections: Environment) -> None:
@@ -180,8 +197,9 @@ def _pick(
 
 def _none_protected(picked: tuple[Target, ...], connections: Environment) -> None:
     for target in picked:
-        if target.key in connections.protected or target.name in connections.protected:
-            _refuse(f"{target.key} is protected in this environment")
+        for name in connections.protected:
+            if fnmatch.fnmatchcase(target.key, name) or fnmatch.fnmatchcase(target.name, name):
+                _refuse(f"{target.key} is protected in this environment")
 
 
 def _selection(one: Found, picked: tuple[Target, ...], rounding: str) -> Selection:

@@ -43,6 +43,15 @@ async def resolve(
     return _forecast(made, readers, leased)
 
 
+async def renew(filed: Plan, env: Env, faults: Mapping[str, type[Any]], probes: Mapping[str, type[Any]]) -> Plan:
+    """A plan from a file as it may run today: resolved again, with the file's victims. Raises Refusal."""
+    try:
+        return plan.renew(filed, await resolve(filed.experiment, env, faults, probes, filed.seed))
+    except (KeyError, msgspec.ValidationError) as why:
+        msg = f"not started: the plan speaks of what is not known here: {why}"
+        raise Refusal(msg) from None
+
+
 def readers_of(experiment: Experiment, probes: Mapping[str, type[Any]]) -> dict[str, Probe]:
     """The probe of each check."""
     return {name: msgspec.convert(check.with_, probes[check.probe]) for name, check in experiment.steady_state.items()}

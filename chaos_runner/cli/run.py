@@ -69,9 +69,10 @@ def _plan(args: argparse.Namespace) -> Plan:
 
 
 def _renewed(plan: Plan, args: argparse.Namespace) -> Plan:
-    """The plan under the configuration of today; the file's own connections and ceilings count for nothing."""
+    """The plan's victims under the configuration of today; whatever else its file says counts for nothing."""
+    import anyio
+
     from chaos_runner import configure
-    from chaos_runner.plan import renew
 
     configuration = common.configuration(args)
     name = configure.choose(configuration, args.environment or plan.environment)
@@ -80,7 +81,17 @@ def _renewed(plan: Plan, args: argparse.Namespace) -> Plan:
 
         msg = f"the plan was made for '{plan.environment}', not for '{name}'; make one with: chaos-runner plan"
         raise Usage(msg)
-    return renew(plan, configure.connect(configuration, name, common.state_dir(args)))
+    return anyio.run(_held_to_today, plan, configure.connect(configuration, name, common.state_dir(args)))
+
+
+async def _held_to_today(filed: Plan, connections: Any) -> Plan:
+    from chaos_runner import conduct, planning, registry
+
+    env = conduct.open_env(filed.environment, connections)
+    try:
+        return await planning.renew(filed, env, registry.faults, registry.probes)
+    finally:
+        await env.aclose()
 
 
 def read_plan(path: Path) -> Plan:

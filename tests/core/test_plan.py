@@ -13,7 +13,7 @@ from chaos_runner.model import BlastRadius, Ceilings, Environment, Experiment, F
 from chaos_runner.plan import Found, Plan, Refusal
 from chaos_runner.records import Target
 from chaos_runner.testing import HANGS, LOST_REPLY, REFUSED, FakeWorld
-from tests.engine.kit import KINDS, PROBES, Rig, check, experiment, harm, virtually
+from tests.engine.kit import KINDS, PROBES, check, experiment, harm, virtually
 
 ROOMY = Environment(ceilings=Ceilings(at_once=50, in_total=50))
 
@@ -202,9 +202,15 @@ def test_a_plan_survives_being_written_down() -> None:
     assert msgspec.json.decode(msgspec.json.encode(made), type=Plan) == made
 
 
-def test_a_plan_from_a_file_is_under_the_limits_of_today(rig: Rig) -> None:
-    made = make(found(*"abc", pick=Pick(number=3)))
+def test_a_plan_from_a_file_is_under_the_limits_of_today() -> None:
+    filed = _resolve(FakeWorld("one"), experiment())
+
+    def today(**limits: Any) -> Plan:
+        env = FakeWorld("one").env()
+        env.environment = msgspec.structs.replace(env.environment, **limits)
+        return virtually(lambda: planning.renew(filed, env, KINDS, PROBES))
+
     with pytest.raises(Refusal, match="exceeds the ceiling"):
-        plan.renew(made, Environment())
+        today(ceilings=Ceilings(max_duration=1.0))
     with pytest.raises(Refusal, match="protected"):
-        plan.renew(made, msgspec.structs.replace(ROOMY, protected=("fake/a",)))
+        today(protected=("fake/one",))
