@@ -207,7 +207,7 @@ def test_a_plan_from_a_file_is_under_the_limits_of_today() -> None:
 
     def today(**limits: Any) -> Plan:
         env = FakeWorld("one").env()
-        env.environment = msgspec.structs.replace(env.environment, **limits)
+        env.environment = msgspec.structs.replace(env.environment, **({"ceilings": ROOMY.ceilings} | limits))
         return virtually(lambda: planning.renew(filed, env, KINDS, PROBES))
 
     with pytest.raises(Refusal, match="exceeds the ceiling"):
