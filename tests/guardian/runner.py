@@ -92,6 +92,9 @@ async def run(state: Path, url: str, ttl_s: float, token: str | None) -> None:
         group.start_soon(asked, group.cancel_scope)
     life = await drive.undo()
     drive.tell()
+    if line.alive() and sys.stdin.readline() == "undo\n":  # and nothing more: it dies with a run that has not ended
+        say(state=life.state)
+        await anyio.sleep(60)
     outcome = Outcome("HELD", "nothing", "CLEAN", "")
     journal.end(RunEnded(outcome=outcome), {})
     await line.bye()

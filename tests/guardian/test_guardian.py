@@ -52,6 +52,17 @@ def test_a_killed_process_group_does_not_take_the_guardian_with_it(bench: Bench)
     assert ended(bench).by == "guardian"
 
 
+def test_a_run_that_died_before_its_fault_is_ended_before_the_guardian_goes(bench: Bench) -> None:
+    bench.ask(b"undo\n")
+    assert bench.said() == {"state": "CLOSED"}
+    bench.kill(signal.SIGKILL)
+
+    assert bench.guardian_gone()
+    with bench.ledger() as ledger:
+        run = ledger.run(runner.RUN)
+        assert (run.state, run.headline) == ("ENDED", "ABORTED")
+
+
 def test_a_stopped_runner_is_undone_after_its_silence_and_never_wakes_up(bench: Bench) -> None:
     bench.kill(signal.SIGSTOP)
     took = bench.clean_after(TTL_S + 1 + SLACK_S)
