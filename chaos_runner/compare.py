@@ -13,9 +13,7 @@ from itertools import accumulate
 
 import msgspec
 
-from chaos_runner.histogram import Histogram, merge, middle, quantile
-
-__all__ = ["Comparison", "Histogram", "compare_histograms", "compare_values", "merge", "quantile"]
+from chaos_runner.histogram import Histogram, merge, middle
 
 Weighted = list[tuple[float, int]]  # distinct values in rising order, with counts
 Z_95 = 1.959963984540054

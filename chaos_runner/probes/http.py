@@ -35,8 +35,8 @@ _GAUGES = (
 class HttpProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Asks a URL. With `rate:` it sends a steady load and counts answers; without, it reads one answer a sample.
 
-    One attempt, no redirects, no proxy settings. A request without an answer is not a
-    success, and slower than any limit.
+    One attempt, no redirects, no proxy settings. A request without an answer is not a success, and slower than any
+    limit.
     """
 
     kind: ClassVar[str] = "http"

@@ -11,8 +11,8 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from scipy import stats
 
-from chaos_runner.compare import Comparison, compare_histograms, compare_values, merge, quantile
-from chaos_runner.histogram import bucket, middle
+from chaos_runner.compare import Comparison, compare_histograms, compare_values
+from chaos_runner.histogram import bucket, merge, middle, quantile
 
 SMALL = st.lists(st.integers(0, 12).map(float), min_size=2, max_size=40)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaos_runner import compare, expect, records
+from chaos_runner import expect, histogram, records
 from chaos_runner.history import Run, fold
 from chaos_runner.model import Check
 from chaos_runner.records import ClauseCount, Sample
@@ -149,14 +149,14 @@ def test_the_table_agrees_with_the_comparison() -> None:
     run = fold(history.entries)
     spans = windows.spans(run, history.entries, history.samples)
     before = [s for s in history.samples if s.check == "shoppers" and 1 <= s.tick < 30]
-    whole = compare.merge([one.histogram for one in before])
+    whole = histogram.merge([one.histogram for one in before])
     table = tables.compared(planned.read(run), measured.gathered(history.samples), spans)[0]
 
     assert [row.phase for row in table.rows] == ["before", "during", "after"]
     assert table.rows[0].figures[:3] == (
         text.number(sum(count for _, count in whole)),
-        text.duration(compare.quantile(whole, 0.5)),
-        text.duration(compare.quantile(whole, 0.95)),
+        text.duration(histogram.quantile(whole, 0.5)),
+        text.duration(histogram.quantile(whole, 0.95)),
     )
     assert table.shifts[0].startswith("Shift of latency during the fault: +")
 
