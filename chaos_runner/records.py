@@ -290,7 +290,7 @@ AnyRecord = (
 
 class Entry(msgspec.Struct, frozen=True):
     """A record with its place: `at` is Unix time for people, `t` seconds since the run's start on a clock that
-    counts suspend and ignores clock steps, for every duration.
+    ignores clock steps, for every duration; a suspended machine's sleep is not counted.
     """
 
     run: str
