@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +58,19 @@ def write_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+@contextlib.contextmanager
+def perhaps_unheard() -> Iterator[None]:
+    """A stdout that is full, or that nobody reads any more, costs what is said here and nothing else."""
+    try:
+        yield
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def tell(sentence: str) -> None:
-    """One line of progress on stderr."""
-    print(sentence, file=sys.stderr, flush=True)
+    """One line of progress on stderr, if that can be written."""
+    with contextlib.suppress(OSError):
+        print(sentence, file=sys.stderr, flush=True)
 
 
 def colourful(stream: Any) -> bool:

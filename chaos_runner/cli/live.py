@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from chaos_runner.cli import common
 from chaos_runner.cli.pump import Pump, Write, writer
 from chaos_runner.conduct import View
 from chaos_runner.plan import Plan
@@ -94,7 +95,7 @@ def _running(pump: Pump) -> Iterator[Pump]:
         yield pump
     finally:
         if pump.close(SCREEN_CLOSE_S) and pump.trouble:
-            print(f"warning: the view ended early: {pump.trouble}", file=sys.stderr)
+            common.tell(f"warning: the view ended early: {pump.trouble}")
 
 
 @contextlib.contextmanager
@@ -115,7 +116,7 @@ def _events(where: str | None) -> Iterator[Pump | None]:
             done = pump.close(EVENTS_CLOSE_S)
             if not done or pump.trouble or pump.dropped:
                 why = pump.trouble or "its reader did not keep up"
-                print(f"warning: the events in {where} are not complete: {why}", file=sys.stderr)
+                common.tell(f"warning: the events in {where} are not complete: {why}")
 
 
 def _opened(path: Path) -> Any:

@@ -7,7 +7,10 @@ Exit codes are API: 0 HELD (or done), 1 DEVIATED, 2 usage or file, 3 nothing lea
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,6 +18,7 @@ from chaos_runner import spelling
 from chaos_runner._version import __version__
 
 USAGE, NOTHING_LEARNED, NOT_REVERTED, BUG = 2, 3, 5, 70
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 # command -> what `--help` says; the module of the same name holds `options(parser)` and `run(args) -> exit code`
 COMMANDS = {
@@ -40,6 +44,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code."""
+    _have_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
     if not words:
@@ -51,6 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _unknown(words[0])
     parser.parse_args(words)
     return USAGE
+
+
+def _have_streams() -> None:
+    """Closed standard streams would lend their numbers, and whatever is written to them, to the ledger."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - a number, and for good
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _unknown(word: str) -> int:
@@ -86,7 +100,8 @@ def _guarded(name: str, words: list[str]) -> int:
     except BrokenPipeError:
         return _quiet()
     except Exception as error:  # the one place where an exception becomes an exit code
-        return _told(error)
+        full = isinstance(error, OSError) and error.errno in FULL and error.filename is None
+        return _lost(error) if full else _told(error)
 
 
 def _called(name: str, words: list[str]) -> int:
@@ -103,10 +118,16 @@ def _called(name: str, words: list[str]) -> int:
     return code
 
 
+def _lost(why: Exception) -> int:
+    """A result that did not get where it was sent is no success."""
+    _quiet()
+    with contextlib.suppress(OSError):
+        print(f"chaos-runner: the output could not be written: {why}", file=sys.stderr, flush=True)
+    return USAGE
+
+
 def _quiet() -> int:
     """The reader of our output left; that is not an error."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141
 
@@ -114,4 +135,8 @@ def _quiet() -> int:
 def _told(error: Exception) -> int:
     from chaos_runner.cli import trouble
 
-    return trouble.tell(error)
+    try:
+        return trouble.tell(error)
+    except OSError:  # a stderr that is full must not turn one exit code into another
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        return trouble.tell(error)

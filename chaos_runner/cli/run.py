@@ -51,9 +51,11 @@ def run(args: argparse.Namespace) -> int:
     )
     finished = _conducted(order, plan, args)
     headline = judge.headline(finished.outcome)
-    _say(finished, headline, args)
+    with common.perhaps_unheard():
+        _say(finished, headline, args)
     reports = [] if args.no_report else _reports(finished, state, args.reports)
-    _say_where(finished, headline, reports, args)
+    with common.perhaps_unheard():
+        _say_where(finished, headline, reports, args)
     _notify(finished, headline, state, plan, args)
     return judge.exit_code(headline, finished.outcome.cleanup)
 
@@ -170,10 +172,11 @@ def _notify(finished: Finished, headline: str, state: Path, plan: Plan, args: ar
 def _reports(finished: Finished, state: Path, folder: Path) -> list[Path]:
     from chaos_runner.cli import report
     from chaos_runner.cli.trouble import Usage
+    from chaos_runner.store import StoreError
 
     try:
         return report.write(finished.run, state, folder)
-    except Usage as why:  # the run is over, and its exit code says how it went
+    except (Usage, StoreError) as why:  # the run is over, and its exit code says how it went
         common.tell(f"warning: no report: {why}; write it with: chaos-runner report {finished.run}")
         return []
 
