@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import fnmatch
 import math
-import random
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
 from chaos_runner.model import Confirmation, Environment, Experiment, FaultStep, ParallelStep, PauseStep, Pick
 from chaos_runner.records import Target
+
+if TYPE_CHECKING:
+    import random
 
 VERSION = 1
 
@@ -102,6 +104,8 @@ def make(
 ) -> Plan:
     """The plan for these discoveries. Raises Refusal; the same arguments give the same victims."""
     _within_ceilings(experiment, environment, connections)
+    import random  # here: validating a file picks nobody
+
     chance = random.Random(seed)
     faults: list[PlannedFault] = []
     selections: list[Selection] = []

@@ -81,12 +81,25 @@ def _parser() -> argparse.ArgumentParser:
         usage="chaos-runner COMMAND [ARGUMENTS]",
         description="Runs chaos engineering experiments from files: bounded, aborted in time, always undone.",
         epilog=f"commands:\n{listed}\n\nStart here: chaos-runner demo",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
         add_help=True,
     )
     parser.add_argument("--version", action="version", version=f"chaos-runner {__version__}")
     parser.add_argument("command", choices=list(COMMANDS), metavar="COMMAND", help=argparse.SUPPRESS)
     return parser
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Argparse's own, told the width: finding it out by itself would load shutil and what that needs."""
+    return argparse.RawDescriptionHelpFormatter(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    given = os.environ.get("COLUMNS", "")
+    try:
+        return int(given) if given.isdigit() and int(given) else os.get_terminal_size(1).columns
+    except OSError:
+        return 80
 
 
 def _guarded(name: str, words: list[str]) -> int:
@@ -111,7 +124,7 @@ def _called(name: str, words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog=f"chaos-runner {name}",
         description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
     )
     module.options(parser)
     code: int = module.run(parser.parse_args(words))

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-import anyio
 import msgspec
 from msgspec import Meta
 
@@ -164,7 +162,7 @@ async def _remove_with_proxy(client: Client, undo: Undo, hung: str) -> None:
     try:
         # First the trace: a disabled proxy named by the mark whose upstream is the snapshot. A server that does not
         # even take this is frozen rather than deadlocked, and the proxy stays as it is.
-        await _make(client, undo.mark, "127.0.0.1:0", json.dumps(undo.before))
+        await _make(client, undo.mark, "127.0.0.1:0", msgspec.json.encode(undo.before).decode())
         with contextlib.suppress(toxics.NotFound):
             await client.delete_proxy(name, limit_s=UNDO_S)
         await _finish(client, undo.mark)
@@ -234,6 +232,8 @@ async def counted(env: Env, name: str) -> toxics.ProxyCounters | None:
 
 async def traffic(env: Env, name: str) -> dict[str, float]:
     """How often clients spoke through the proxy, measured over a second; nothing where there are no counters."""
+    import anyio
+
     first = await counted(env, name)
     if first is None or first.reads is None:
         return {}

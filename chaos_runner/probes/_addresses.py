@@ -5,19 +5,18 @@ Cloud machines answer on link-local addresses with their credentials: no experim
 
 from __future__ import annotations
 
-import ipaddress
 import re
-import socket
-from typing import NamedTuple
-from urllib.parse import urlsplit
-
-import anyio
+from typing import TYPE_CHECKING, NamedTuple
 
 from chaos_runner.api import Env, Refused, Unknown
 
+if TYPE_CHECKING:
+    import ipaddress
+
+# What talks to sockets is imported where it is used: validating a file needs none of it.
 RESOLVE_S = 2.0
 _HOST = re.compile(r"[\w.-]{1,253}|[0-9a-fA-F:.]+(%\w+)?")
-METADATA = ipaddress.ip_address("fd00:ec2::254")
+METADATA = "fd00:ec2::254"
 
 
 class Address(NamedTuple):
@@ -46,6 +45,8 @@ def address(env: Env, service: str, given: str) -> Address:
 
 def parse(text: str) -> Address:
     """Reads `http://host:port/base`, `https://host` or `host:port`. Raises Refused."""
+    from urllib.parse import urlsplit
+
     scheme = text.partition("://")[0] if "://" in text else ""
     try:
         split = urlsplit(text if scheme else f"//{text}")
@@ -69,6 +70,10 @@ def parse(text: str) -> Address:
 
 async def check(where: Address) -> None:
     """Resolves the host, within its limit. Raises Unknown when it cannot, or where it leads to a forbidden address."""
+    import socket
+
+    import anyio
+
     if _literal(where.host):
         return
     try:
@@ -91,11 +96,13 @@ def refuse_metadata(host: str) -> None:
     if ip is None:
         return
     mapped = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or ip
-    if mapped.is_link_local or ip.is_link_local or ip == METADATA:
+    if mapped.is_link_local or ip.is_link_local or str(ip) == METADATA:
         raise Refused(f"{host} is a link-local or metadata address: probes do not go there")
 
 
 def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    import ipaddress
+
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
