@@ -22,6 +22,7 @@ OVER: frozenset[State] = frozenset({"CLOSED", "SPENT", "FORGOTTEN"})
 
 # Twice the 25 s after which a Toxiproxy gives up on its own handler, and never below a minute.
 WATCH_S = 60.0
+WATCH_LOOKS_MAX = 4
 _BACKOFF_S = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
@@ -324,7 +325,7 @@ def _undone(life: Life, drift: str) -> Step:
     saved = Save("UNDONE", drift)
     if life.certain:
         return _to(life, "CLOSED", why=""), (saved, Save("CLOSED"), Disarm())
-    return _to(life, "WATCHING", why="", watch_s=WATCH_S), (saved, Save("WATCHING"), Watch(WATCH_S))
+    return _to(life, "WATCHING", why="", attempts=0, watch_s=WATCH_S), (saved, Save("WATCHING"), Watch(WATCH_S))
 
 
 def _watching(life: Life, event: Event) -> Step:
@@ -333,13 +334,18 @@ def _watching(life: Life, event: Event) -> Step:
             return life, (Observe(),)
         case Seen("absent"):
             return (life, (Unfence(),)) if life.fences else _closed(life)
-        case Seen("unreadable", why):
-            return _to(life, "WATCHING", why=why), (Watch(_BACKOFF_S[-1]),)
+        case Seen("unreadable", why) | RevertFailed(why):
+            return _look_again(life, why)
         case Seen(what, why):
             return _to(life, "UNDOING", why=f"came back: {what} {why}".strip()), (Save("UNDOING"), Revert())
-        case RevertFailed(why):
-            return _to(life, "WATCHING", why=why), (Watch(_BACKOFF_S[-1]),)
         case Unfenced():
             return _closed(life)
         case _:
             return life, ()
+
+
+def _look_again(life: Life, why: str) -> Step:
+    """The fault was verified gone: a target that stays away is left to the next recovery, not waited for for ever."""
+    if life.attempts >= WATCH_LOOKS_MAX:
+        return _to(life, "WATCHING", why=why), ()
+    return _to(life, "WATCHING", attempts=life.attempts + 1, why=why), (Watch(_BACKOFF_S[-1]),)

@@ -103,6 +103,7 @@ TABLE: list[tuple[Life, Event, str, tuple[object, ...]]] = [
     (WATCHING, Seen("present"), "UNDOING", (Save("UNDOING"), Revert())),
     (WATCHING, Seen("drifted"), "UNDOING", (Save("UNDOING"), Revert())),
     (WATCHING, Seen("unreadable"), "WATCHING", (Watch(15.0),)),
+    (msgspec.structs.replace(WATCHING, attempts=4), Seen("unreadable"), "WATCHING", ()),
     (WATCHING, RevertFailed("down"), "WATCHING", (Watch(15.0),)),
 ]  # fmt: skip
 
