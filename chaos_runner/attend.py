@@ -5,6 +5,7 @@ Runs beside the control loop, so that a slow target never delays a decision. Cha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import anyio
@@ -21,6 +22,7 @@ from chaos_runner.api import (
     Refused,
     Replaces,
     Undo,
+    Unreadable,
 )
 from chaos_runner.clock import nursery
 from chaos_runner.confirm import Effect
@@ -53,6 +55,7 @@ class Attendance:
         self._env = env
         self._undo = undo
         self._now = now
+        self._answered_t = math.inf
 
     async def measure_before(self) -> None:
         """Figures to compare with, read before injecting; without them nothing can be proven."""
@@ -75,6 +78,7 @@ class Attendance:
 
     async def keep(self, gone: Callable[[str], None]) -> None:
         """Attends until `end`; calls `gone` once if the fault is found absent or changed."""
+        self._answered_t = self._now()
         with self._held:
             async with nursery() as group:
                 group.start_soon(self.keep_lease)  # by itself: a slow read must not let the lease lapse
@@ -82,7 +86,19 @@ class Attendance:
 
     def end(self) -> None:
         """The undo begins: what is read from now on says nothing about the fault."""
+        self._silence()
         self._held.cancel()
+
+    def _answered(self) -> None:
+        self._silence()
+        self._answered_t = self._now()
+
+    def _silence(self) -> None:
+        """A target that was silent for longer than a lease lives may have dropped the fault meanwhile."""
+        limit = LEASE_TTL_S if self.leased else 2 * LEASE_TTL_S
+        silent = self._now() - self._answered_t
+        if silent > limit and not self._held.cancel_called:
+            self.effect.absent = self.effect.absent or f"the target did not answer for {silent:.0f} s of it"
 
     async def _watch(self, gone: Callable[[str], None]) -> None:
         turn = 0
@@ -101,8 +117,11 @@ class Attendance:
                 seen = await self._fault.observe(self._env, self._undo)
         except (Doubt, Refused, TimeoutError):
             return
+        if not isinstance(seen, Unreadable):
+            self._answered()
+        why = seen.drift if isinstance(seen, Absent) else seen.why
         if isinstance(seen, Absent | Drifted):
-            self.effect.absent = (seen.drift if isinstance(seen, Absent) else seen.why) or "it was gone"
+            self.effect.absent = why or "it was gone"
             gone(self.effect.absent)
 
     async def keep_lease(self) -> None:
@@ -127,6 +146,7 @@ class Attendance:
                     await self._fault.lease(self._env, self._undo, LEASE_TTL_S)
             except (Doubt, Refused, TimeoutError):
                 return
+            self._answered()
 
     async def _read_replaced(self) -> None:
         if not isinstance(self._fault, Replaces) or self.replaced:

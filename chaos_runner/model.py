@@ -70,7 +70,9 @@ class BlastRadius(Value, frozen=True):
     keep_available: Annotated[
         dict[str, Count], Meta(description="what must stay available, with its least number")
     ] = {}
-    max_duration: Annotated[Duration, Meta(description="no fault of this run lives longer, whatever happens")] = 120.0
+    max_duration: Annotated[
+        Duration, Meta(description="no fault of this run lives longer, whatever happens", le=86400)
+    ] = 120.0
 
     def problems(self) -> Iterator[Where]:
         """Mistakes that need more than one field to see."""
@@ -97,7 +99,7 @@ class ErrorBudget(Value, frozen=True):
 class Abort(Value, frozen=True):
     """When to stop early. Blindness, levers and the deadline are always on."""
 
-    violated_for: Annotated[Duration, Meta(description="how long a clause must be violated", ge=1)] = 5.0
+    violated_for: Annotated[Duration, Meta(description="how long a clause must be violated", le=3600, ge=1)] = 5.0
     per_check: Annotated[tuple[CheckAbort, ...], Meta(max_length=50)] = ()
     error_budget: ErrorBudget | None = None
 
@@ -155,7 +157,7 @@ class FaultStep(Value, frozen=True, tag_field="step", tag="fault"):
 class PauseStep(Value, frozen=True, tag_field="step", tag="pause"):
     """Nothing happens for a while; the checks go on."""
 
-    pause: Duration
+    pause: Annotated[Duration, Meta(description="for how long", le=86400)]
 
 
 class ParallelStep(Value, frozen=True, tag_field="step", tag="parallel"):
@@ -171,7 +173,7 @@ Step = FaultStep | PauseStep | ParallelStep
 class Recovery(Value, frozen=True):
     """How soon the system must be well again after the faults are gone."""
 
-    within: Duration = 60.0
+    within: Annotated[Duration, Meta(description="the time it may take", le=86400)] = 60.0
 
 
 class Experiment(Value, frozen=True):
@@ -188,7 +190,7 @@ class Experiment(Value, frozen=True):
     title: Annotated[str, Meta(max_length=200)] = ""
     owner: Annotated[str, Meta(max_length=200)] = ""
     service: Annotated[str, Meta(max_length=200)] = ""
-    baseline: Annotated[Duration, Meta(description="how long to watch before the first fault", ge=5)] = 30.0
+    baseline: Annotated[Duration, Meta(description="how long to watch before the first fault", le=86400, ge=5)] = 30.0
     abort: Abort = Abort()
     alerts: Alerts | None = None
     recovery: Recovery = Recovery()

@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     state = common.state_dir(args)
     if _empty(state):
         return _say(args, [], [], f"nothing has run with {state}, so there is nothing to recover")
+    args.state_in_use = state
     with store.open_store(state, allow_tmpfs=True) as ledger:
         if args.forget:
             return _forget(args, ledger)
@@ -95,8 +96,15 @@ def _recover(args: argparse.Namespace, ledger: Store) -> int:
 
     found = anyio.run(recovered)
     done = {one.run for one in found}
-    still = [row for row in ledger.open_faults(args.environment) if row.run in done]
-    return _say(args, found, still, "nothing to recover: no dead run left anything behind")
+    rows = ledger.open_faults(args.environment)
+    held = [row for row in rows if row.run not in done and row.state == "STUCK"]
+    for row in held:
+        common.tell(
+            f"{row.id} on {row.target.key} is stuck; a guardian goes on trying (its log is in {args.state_in_use})"
+        )
+    nothing = "nothing that is not already being undone" if held else "no dead run left anything behind"
+    code = _say(args, found, [row for row in rows if row.run in done], f"nothing to recover: {nothing}")
+    return NOT_REVERTED if held else code
 
 
 def _say(args: argparse.Namespace, found: list[Recovered], still: list[FaultRow], nothing: str) -> int:

@@ -174,7 +174,7 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             return Absent(drift=_proxies.drift(undo, proxy))
         if changed := toxics.differences(self.toxic(undo.mark), found):
             return Drifted(f"toxic {undo.mark} was changed: {changed}")
-        return Present("" if proxy.enabled else f"{undo.target.key} is disabled")
+        return Present() if proxy.enabled else Drifted(f"{undo.target.key} was disabled: nothing passes the toxic")
 
     async def revert(self, env: Env, undo: Undo) -> None:
         """Removes the toxic again; where the server hangs, with its proxy, which is made again as it was."""

@@ -203,10 +203,11 @@ def test_a_plan_survives_being_written_down() -> None:
 
 
 def test_a_plan_from_a_file_is_under_the_limits_of_today() -> None:
-    filed = _resolve(FakeWorld("one"), experiment())
+    world = FakeWorld("one")
+    filed = _resolve(world, experiment())
 
     def today(**limits: Any) -> Plan:
-        env = FakeWorld("one").env()
+        env = world.env()
         env.environment = msgspec.structs.replace(env.environment, **({"ceilings": ROOMY.ceilings} | limits))
         return virtually(lambda: planning.renew(filed, env, KINDS, PROBES))
 

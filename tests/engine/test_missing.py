@@ -14,7 +14,7 @@ from chaos_runner.expect import clause
 from chaos_runner.model import Abort, Confirmation, PauseStep, Recovery
 from chaos_runner.plan import Refusal
 from chaos_runner.sampling import sample_of
-from chaos_runner.testing import HANGS, LOST_REPLY, LOST_REQUEST, FakeProbe, slow
+from chaos_runner.testing import FINE, HANGS, LOST_REPLY, LOST_REQUEST, FakeProbe, slow
 from tests.engine.kit import Rig, check, experiment, harm
 
 ODD: dict[str, Any] = {
@@ -185,6 +185,26 @@ def test_a_fault_that_vanishes_in_its_window_is_unknown(rig: Rig, t: float) -> N
     assert outcome.finding == "UNKNOWN"
     assert "not there all the time" in outcome.why
     assert "FaultAbsent" in rig.names()
+
+
+def test_a_target_that_was_silent_for_longer_than_a_lease_lives_gives_no_held(make: Callable[..., Rig]) -> None:
+    rig = make(leases=True)
+    rig.well()
+
+    def thaw() -> None:
+        for operation in ("lease", "observe", "effect"):
+            rig.world.always(operation, FINE)
+
+    def freeze() -> None:
+        for operation in ("lease", "observe", "effect"):
+            rig.world.always(operation, HANGS)
+
+    rig.at(10.0, freeze)
+    rig.at(17.5, thaw)
+    outcome = rig.run(experiment(harm(for_=15.0)))
+
+    assert outcome.finding == "UNKNOWN"
+    assert "did not answer for" in outcome.why
 
 
 def test_a_lease_is_renewed_while_reads_of_the_target_are_slow(make: Callable[..., Rig]) -> None:
