@@ -121,7 +121,7 @@ class Attendance:
             self._answered()
         why = seen.drift if isinstance(seen, Absent) else seen.why
         if isinstance(seen, Absent | Drifted):
-            self.effect.absent = why or "it was gone"
+            self.effect.absent = self.effect.absent or why or "it was gone"
             gone(self.effect.absent)
 
     async def keep_lease(self) -> None:
