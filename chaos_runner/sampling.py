@@ -14,7 +14,7 @@ import anyio
 import msgspec
 from anyio.abc import TaskGroup
 
-from chaos_runner import expect
+from chaos_runner import expect, histogram
 from chaos_runner.api import Env, Metric, Probe, Reading, SampleStream, Streams, Unknown
 from chaos_runner.clock import Clock, nursery
 from chaos_runner.expect import Clause
@@ -25,7 +25,6 @@ from chaos_runner.wire import Exemplar
 READ_S = 10.0
 READS_AT_ONCE = 16
 STREAM_LEAD_S = 1.0
-_BUCKET = math.log(1.02)
 
 
 def metric_of(probe: Probe, clause: Clause) -> Metric:
@@ -95,9 +94,7 @@ def _finite(value: object) -> bool:
 
 
 def _histogram(latency_s: float | None) -> tuple[tuple[int, int], ...]:
-    if latency_s is None or not _finite(latency_s):
-        return ()
-    return ((math.floor(math.log(max(latency_s, 1e-6) / 1e-6) / _BUCKET), 1),)
+    return () if latency_s is None or not _finite(latency_s) else histogram.of([latency_s])
 
 
 def _error(reading: Reading) -> str:
