@@ -14,7 +14,7 @@ import socket
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import msgspec
@@ -23,7 +23,7 @@ from chaos_runner import registry, wire
 from chaos_runner.api import Doubt, Env, Refused
 from chaos_runner.clients import toxiproxy
 from chaos_runner.clock import nursery
-from chaos_runner.drive import Drive
+from chaos_runner.drive import Drive, Journal
 from chaos_runner.journal import ThreadJournal
 from chaos_runner.model import Environment
 from chaos_runner.orphans import Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
@@ -34,6 +34,14 @@ HELLO_S = 10.0
 KILL_S = 1.0
 LAST_WORDS_S = 0.5
 IDLE_S = 60.0  # silence while nothing is armed: there is nothing to undo, and a runner may be long in starting
+
+
+class Ending(Journal, Protocol):
+    """A journal that can also end the run."""
+
+    def end(self, outcome: Outcome) -> None:
+        """Writes the end of the run; never waits."""
+        ...
 
 
 class Guardian:
@@ -169,9 +177,19 @@ async def _kill(pidfd: int) -> None:
 
 
 async def _take_over(guardian: Guardian, hello: wire.Hello, env: Env, why: str) -> None:
-    """Undoes, ends the run, and only then stays for what is fenced or stuck."""
-    rows = list(guardian.rows.values())
+    """Undoes from memory, with a journal that may hang, and says what went wrong."""
     journal = ThreadJournal(Path(hello.state_dir), hello.run, hello.epoch, hello.t0)
+    drives = await undo(list(guardian.rows.values()), env, journal, why)
+    await anyio.to_thread.run_sync(journal.close)
+    for trouble in dict.fromkeys(journal.trouble):
+        _shout(trouble)
+    for drive in drives:
+        if drive.bug is not None:
+            traceback.print_exception(drive.bug)
+
+
+async def undo(rows: list[FaultRow], env: Env, journal: Ending, why: str) -> list[Drive]:
+    """Undoes, ends the run where nobody else will (`why`), and only then stays for what is fenced or stuck."""
     drives = drives_of(rows, env, journal, shout=_shout)
     async with leased(drives, env):
         await undo_all(drives, keep_on=False)
@@ -179,12 +197,7 @@ async def _take_over(guardian: Guardian, hello: wire.Hello, env: Env, why: str) 
             journal.end(_outcome(drives, why))
         await undo_all([drive for drive in drives if drive.life.open])
     await release(drives, env)
-    await anyio.to_thread.run_sync(journal.close)
-    for trouble in dict.fromkeys(journal.trouble):
-        _shout(trouble)
-    for drive in drives:
-        if drive.bug is not None:
-            traceback.print_exception(drive.bug)
+    return drives
 
 
 def _outcome(drives: list[Drive], why: str) -> Outcome:
