@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chaos_runner import files
 from chaos_runner.load import Invalid
 
 
@@ -33,8 +34,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _problems_of(file: Path) -> Invalid | None:
-    from chaos_runner import files
-
     try:
         files.read_any(file)
     except Invalid as invalid:

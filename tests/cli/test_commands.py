@@ -13,7 +13,20 @@ from chaos_runner.cli.main import COMMANDS
 from tests.cli.conftest import Call
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"asyncio", "ssl", "sqlite3", "httpx2", "jinja2", "rich", "apscheduler", "trio", "anyio._core", "cryptography"}
+HEAVY = {
+    "asyncio",
+    "ssl",
+    "sqlite3",
+    "httpx2",
+    "jinja2",
+    "rich",
+    "apscheduler",
+    "trio",
+    "anyio._core",
+    "cryptography",
+    "typing_extensions",
+    "inspect",
+}
 MISTAKES = [
     ("rnu",),
     ("run",),
