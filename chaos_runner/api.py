@@ -219,6 +219,10 @@ class Leases(Protocol):
         """Makes or renews the lease of this run at the target; False where the target knows no leases."""
         ...
 
+    async def leased(self, env: Env, undo: Undo) -> bool:
+        """Whether somebody keeps this run's lease alive now; reads only."""
+        ...
+
     async def release(self, env: Env, undo: Undo) -> None:
         """Ends the lease of this run; called once all its faults are closed."""
         ...

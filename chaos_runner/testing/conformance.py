@@ -133,12 +133,14 @@ async def _leased(fault: Any, env: Env, undo: Undo) -> None:
         for _time in range(2):
             made = await _soon(fault.lease(env, undo, 30.0), "lease")
             _law(made == known, "lease is made exactly where leasable says so")
+        _law(await _soon(fault.leased(env, undo), "leased") == known, "leased knows of the lease")
 
 
 async def _released(fault: Any, env: Env, undo: Undo) -> None:
     if isinstance(fault, Leases):
         for _time in range(2):
             await _soon(fault.release(env, undo), "release")
+        _law(not await _soon(fault.leased(env, undo), "leased"), "a lease that was released is none")
 
 
 async def _soon(answer: Awaitable[_T], what: str) -> _T:

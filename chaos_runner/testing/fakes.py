@@ -288,6 +288,12 @@ class FakeFault(PlainFault, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             await world.ask("lease", undo.target.key, lambda: world.leases.update({undo.run: end}))
         return world.knows_leases
 
+    async def leased(self, env: Env, undo: Undo) -> bool:
+        """Whether it lives."""
+        world = FakeWorld.of(env)
+        world.settle()
+        return undo.run in world.leases
+
     async def release(self, env: Env, undo: Undo) -> None:
         """Ends it."""
         FakeWorld.of(env).leases.pop(undo.run, None)
