@@ -44,12 +44,12 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return Rights()
 
     async def prepare(self, env: Env, target: Target, mark: str) -> Undo:
-        """The proxy as it is. Raises Refused where another run holds it, or it is down already."""
-        proxy = await _proxies.unclaimed(env, target, mark)
+        """The proxy as it is. Raises Refused where it is down already."""
+        proxy = await _proxies.current(env, target)
         if not proxy.enabled:
             raise Refused(f"{target.key} is already disabled")
         for other in proxy.toxics:
-            if _proxies.is_marker(other):
+            if _is_marker(other):
                 raise Refused(f"{target.key} already carries {other.name} at enabled; see: chaos-runner recover")
         return Undo(
             kind=self.kind,
@@ -64,24 +64,21 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """Disables the proxy, then marks it: a proxy without connections is the one place where marking cannot hang."""
         client = await _proxies.server(env)
         name = _proxies.name_of(undo)
-        await client.patch_proxy(name, enabled=False, lease=undo.run)
+        await client.patch_proxy(name, enabled=False)
         try:
             await client.add_toxic(name, _marker(undo.mark))
         except Refused as why:
             raise Doubt(f"{undo.target.key} is down, but could not be marked: {why}") from None
-        await _proxies.check_alone(env, undo)
 
     async def observe(self, env: Env, undo: Undo) -> Observation:
         """Whether the proxy is down. One that is down without our mark may be ours still: a late request did it."""
         client = await _proxies.server(env)
         try:
-            proxy = await _proxies.found(client, undo)
-            if (proxy is None or proxy.enabled) and await _proxies.half_undone(env, undo.mark):
-                return Drifted(f"{undo.target.key} was deleted by an undo that did not finish making it again")
+            proxy = await client.proxy(_proxies.name_of(undo))
+        except toxics.NotFound:
+            return Absent(drift=f"{undo.target.key} was deleted by somebody else")
         except (Refused, Doubt) as why:
             return Unreadable(str(why))
-        if proxy is None:
-            return Absent(drift=f"{undo.target.key} was deleted by somebody else")
         ours = proxy.toxic(undo.mark) is not None
         if not proxy.enabled:
             return Present("" if ours else "without our mark")
@@ -156,12 +153,16 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
                 before=_proxies.snapshot(proxy) | {"enabled": True},
             )
             for proxy, toxic in await _proxies.marks(env)
-            if _proxies.is_marker(toxic)
+            if _is_marker(toxic)
         )
 
 
 def _marker(mark: str) -> Toxic:
     return Toxic(name=mark, type="noop", stream=_proxies.FENCE_STREAM, toxicity=1.0)
+
+
+def _is_marker(toxic: Toxic) -> bool:
+    return _proxies.marked(toxic.name) and toxic.type == "noop" and not _proxies.is_fence(toxic)
 
 
 def _loopback(host: str) -> bool:

@@ -126,8 +126,8 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return Rights()
 
     async def prepare(self, env: Env, target: Target, mark: str) -> Undo:
-        """The proxy as it is. Raises Refused where another run holds it, or a toxic would do nothing or be the second."""
-        proxy = await _proxies.unclaimed(env, target, mark)
+        """The proxy as it is. Raises Refused where a toxic would do nothing, or one of ours is there already."""
+        proxy = await _proxies.current(env, target)
         if not proxy.enabled:
             raise Refused(f"{target.key} is disabled: nothing passes that a toxic could hit")
         for other in proxy.toxics:
@@ -151,16 +151,18 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         )
 
     async def inject(self, env: Env, undo: Undo) -> None:
-        """Adds the toxic, once, and looks whether another run did so at the same time: then it is doubt."""
+        """Adds the toxic, once."""
         client = await _proxies.server(env)
         await client.add_toxic(_proxies.name_of(undo), self.toxic(undo.mark))
-        await _proxies.check_alone(env, undo)
 
     async def observe(self, env: Env, undo: Undo) -> Observation:
         """Whether the toxic is on the proxy, as it was sent."""
         client = await _proxies.server(env)
         try:
-            proxy = await _proxies.found(client, undo)
+            try:
+                proxy = await client.proxy(_proxies.name_of(undo))
+            except toxics.NotFound:
+                proxy = None
             found = proxy.toxic(undo.mark) if proxy else None
             if found is None and await _proxies.half_undone(env, undo.mark):
                 return Drifted(f"{undo.target.key} was deleted by an undo that did not finish making it again")
