@@ -19,6 +19,7 @@ BUSY_S = 1.0
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
+Identity = tuple[int, int]
 
 # What 1 MiB of room can cure. A failed fsync is not among them: those pages are gone, and trying again would lie.
 _CURABLE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
@@ -36,6 +37,7 @@ class Database:
         self._folder = folder
         self._turn = threading.Lock()
         self._doubt = ""
+        before = _identity(self.path)
         with told(self.path):
             self._con = connect(self.path, "rw")
         try:
@@ -45,6 +47,10 @@ class Database:
                 schema.migrate(self._con)
                 check_pages(self._con)
             disk.lay_ballast(folder)
+            # Both stay the same files for as long as this connection is open, whatever other processes do with SQLite.
+            log = self.path.with_name(f"{NAME}-wal")
+            self._files: tuple[tuple[Path, Identity | None], ...] = ((self.path, before), (log, _identity(log)))
+            self._check_ours()
         except (StoreError, OSError):
             self._con.close()
             raise
@@ -52,6 +58,7 @@ class Database:
     def write(self, work: Work[T], *, reserve: bool = False) -> T:
         """Runs `work` in one transaction that is on disk when this returns. Raises StoreError; nothing was written.
 
+        A ledger that was removed or replaced meanwhile is an error too: what is written then, nobody would ever find.
         Where `reserve` is set (all that belongs to undoing), a full disk gives up its ballast and the work is done
         once more. Everything else is refused from the first failed write on.
         """
@@ -59,6 +66,7 @@ class Database:
             if self._doubt and not reserve:
                 msg = f"an earlier write failed, so nothing new is begun: {self._doubt}"
                 raise StoreError(msg)
+            self._check_ours()
             try:
                 return self._commit(work)
             except sqlite3.Error as error:
@@ -78,6 +86,7 @@ class Database:
     def close(self) -> None:
         """Gives the files free."""
         with turn(self._turn):
+            self._files = ()
             self._con.close()
 
     def _commit(self, work: Work[T]) -> T:
@@ -90,7 +99,15 @@ class Database:
             if self._con.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
                     self._con.execute("ROLLBACK")
+        self._check_ours()  # once more: an intent that went to a file without a name forbids the injection
         return answer
+
+    def _check_ours(self) -> None:
+        for path, opened in self._files:
+            if _identity(path) != opened:
+                msg = f"the ledger {path} was removed or replaced while in use; faults may be left on their targets"
+                self._doubt = self._doubt or msg
+                raise StoreError(msg)
 
     def _made_room(self) -> bool:
         try:
@@ -103,6 +120,15 @@ class Database:
         if code(error) & 0xFF not in _HARMLESS:
             self._doubt = self._doubt or str(trouble)
         return trouble
+
+
+def _identity(path: Path) -> Identity | None:
+    """Which file this is, whatever it is called; None for none. Two microseconds."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino
 
 
 def connect(path: Path, mode: str, extra: str = "") -> sqlite3.Connection:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from chaos_runner.api import Reading
+from chaos_runner.plan import Refusal
 from chaos_runner.records import Entry, PhaseBegan
 from tests.engine.conftest import MEMORY
 from tests.engine.kit import Crash, Rig, experiment, harm, travels
@@ -130,3 +132,47 @@ def test_a_run_that_was_taken_over_injects_nothing_more(rig: Rig) -> None:
     assert outcome.finding == "UNKNOWN"
     assert rig.world.count("inject") == 1
     assert not rig.harmed
+
+
+@pytest.mark.parametrize("gone", [shutil.rmtree, lambda folder: folder.rename(folder.with_name("elsewhere"))])
+def test_a_state_folder_that_vanishes_in_the_window_stops_the_run_and_delays_nothing(rig: Rig, gone: object) -> None:
+    rig.well()
+    folder = rig.ledger._db.path.parent
+    rig.at(10.5, lambda: gone(folder))
+    outcome = rig.run(experiment(harm(for_=60.0), harm(place="other")))
+
+    assert (outcome.stopped_by, outcome.finding) == ("doubt", "UNKNOWN")
+    assert "removed or replaced while in use" in outcome.why
+    assert not rig.harmed
+    assert rig.world.count("inject") == 1
+    assert next(t for t, operation, _key in rig.world.asked if operation == "revert") <= 11.5
+    assert any("RunEnded" in line for line in rig.engine.course.journal.trouble)
+
+
+def test_a_ledger_that_was_replaced_in_the_baseline_lets_nothing_in(rig: Rig) -> None:
+    rig.well()
+    path = rig.ledger._db.path
+
+    def replace() -> None:
+        shutil.copyfile(path, path.with_name("copy"))
+        path.with_name("copy").replace(path)
+
+    rig.at(2.5, replace)
+    with travels(Refusal, "removed or replaced while in use"):
+        rig.run(experiment())
+
+    assert rig.world.count("inject") == 0
+
+
+def test_a_ledger_that_vanishes_after_the_last_fault_gives_no_held(rig: Rig) -> None:
+    rig.well()
+
+    def listen(entry: Entry) -> None:
+        if isinstance(entry.record, PhaseBegan) and entry.record.phase == "ended":
+            rig.ledger._db.path.unlink()
+
+    rig.on_entry = listen
+    outcome = rig.run(experiment())
+
+    assert outcome.finding == "UNKNOWN"
+    assert outcome.why.startswith("not written: ")
