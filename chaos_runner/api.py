@@ -229,6 +229,22 @@ class Leases(Protocol):
 
 
 @runtime_checkable
+class Reaches(Protocol):
+    """A kind of fault that acts through an endpoint of the environment; the guardian tries it before anything is done.
+
+    Asked of the kind, not of one fault.
+    """
+
+    def endpoint(self, env: Env) -> str:
+        """Its address; empty where the environment has none. Reads nothing."""
+        ...
+
+    async def reach(self, env: Env) -> None:
+        """One read, with the rights and over the connection that an undo will use. Raises Refused or Doubt."""
+        ...
+
+
+@runtime_checkable
 class Scans(Protocol):
     """A fault whose leftovers can be found by their marks when the ledger is lost."""
 

@@ -70,7 +70,7 @@ class Watchline(Guard, Protocol):
         ...
 
     def alive(self) -> bool:
-        """Whether it still lives."""
+        """Whether it still lives, and has answered lately."""
         ...
 
     def beat(self, tick: int) -> bool:
@@ -83,7 +83,10 @@ class Watchline(Guard, Protocol):
 
 
 class Drive:
-    """One fault on its way in and out. `life` is where it stands; `shout` is called with what people must hear."""
+    """One fault on its way in and out. `life` is where it stands; `shout` is called with what people must hear.
+
+    `relieved` says why an undo that failed need not be tried again, by the fault's id; empty while it must.
+    """
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class Drive:
         by: By = "runner",
         life: Life | None = None,
         shout: Callable[[str], None] | None = None,
+        relieved: Callable[[str], str] | None = None,
     ) -> None:
         self.row = row
         self.fault = fault
@@ -110,6 +114,7 @@ class Drive:
         self._guard = guard
         self._by = by
         self._shout = shout or (lambda _why: None)
+        self._relieved = relieved or (lambda _fault: "")
         self.bug: Exception | None = None
         self._sent_t = 0.0
         self._drift = ""
@@ -123,6 +128,8 @@ class Drive:
 
     async def undo(self, *, orphaned: bool = False, patience_s: float = PATIENCE_S, keep_on: bool = False) -> Life:
         """Reverts and verifies. Ends CLOSED, SPENT, or - unless `keep_on` - WATCHING or STUCK for others to finish.
+
+        Who is relieved of a fault leaves it as it is, also with `keep_on`.
 
         Safe to cut off and to repeat. The caller tells the journal with `tell` once nothing waits for it.
         """
@@ -171,7 +178,7 @@ class Drive:
         if late and not keep_on:
             return None
         await anyio.sleep(wait.after_s)
-        return lifecycle.RetryDue()
+        return None if self._relieved(self.row.id) else lifecycle.RetryDue()
 
     async def _watch(self, wait: lifecycle.Watch, keep_on: bool) -> Event | None:
         if wait.seconds > 0 and not keep_on:

@@ -5,6 +5,7 @@ The guardian lives in a session of its own; secrets reach it through this socket
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -23,6 +24,7 @@ from chaos_runner.store.rows import FaultRow
 _ROOT = str(Path(__file__).resolve().parent.parent)
 START_S = 15.0
 ARM_S = 2.0
+OWED_MIN = 3  # beats without an answer: after a nap of the whole machine it has had time to read
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); from chaos_runner.guardian import main; sys.exit(main(*sys.argv[2:]))"
 )
@@ -30,6 +32,29 @@ _BOOT = (
 
 class GuardianError(Doubt):
     """There is no guardian, and why."""
+
+
+class Silence:
+    """How long answers to beats have been owed; any answer settles all. Times are told, and may be virtual."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._since = 0.0
+        self._owed = 0
+
+    def asked(self, now: float) -> None:
+        """One beat was sent, or could not be."""
+        if not self._owed:
+            self._since = now
+        self._owed += 1
+
+    def answered(self) -> None:
+        """Something came."""
+        self._owed = 0
+
+    def too_long(self, now: float) -> bool:
+        """Whether nobody is there any more."""
+        return self._owed >= OWED_MIN and now - self._since > self._limit_s
 
 
 class GuardianLine:
@@ -45,6 +70,8 @@ class GuardianLine:
         self._pidfd = -1
         self._lines = wire.Lines(wire.GuardianOutbox)
         self._inbox: list[wire.Message] = []
+        self._silence = Silence(hello.ttl_s)
+        self._waiting = False
 
     @property
     def pid(self) -> int:
@@ -53,23 +80,11 @@ class GuardianLine:
 
     async def start(self) -> wire.Ready:
         """Starts the process and waits until it is ready. Raises GuardianError with its reason."""
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, wire.LINE_BYTES_MAX)
-        myself = os.pidfd_open(os.getpid())  # handed down, so that the guardian can never mistake the runner
-        argv = [sys.executable, "-I", "-c", self.program, _ROOT, str(theirs.fileno()), str(myself)]
-        with theirs, self._log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 -- a fork takes a millisecond; nothing runs beside it
-                argv,
-                pass_fds=(theirs.fileno(), myself),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd="/",
-            )
-        os.close(myself)
-        self._socket, self._pidfd = ours, os.pidfd_open(self._process.pid)
+        try:
+            self._spawn()
+        except OSError as why:
+            msg = f"the guardian could not be started: {why}"
+            raise GuardianError(msg) from None
         try:
             self._send(self._hello)
             answer = await self._receive(START_S)
@@ -81,13 +96,54 @@ class GuardianLine:
             raise GuardianError(msg)
         return answer
 
+    def _spawn(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, wire.LINE_BYTES_MAX)
+        with theirs:
+            self._process = self._spawned(theirs.fileno())
+        self._pidfd = os.pidfd_open(self._process.pid)
+
+    def _spawned(self, fd: int) -> subprocess.Popen[bytes]:
+        myself = os.pidfd_open(os.getpid())  # handed down, so that the guardian can never mistake the runner
+        try:
+            with self._log.open("ab") as log:
+                return subprocess.Popen(
+                    [sys.executable, "-I", "-c", self.program, _ROOT, str(fd), str(myself)],
+                    pass_fds=(fd, myself),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    cwd="/",
+                )
+        finally:
+            os.close(myself)
+
     def alive(self) -> bool:
-        """Whether the guardian process still lives."""
+        """Whether the guardian lives, and has answered a beat within the run's TTL: a frozen one is as good as dead."""
+        self._listen()
+        return self._lives() and not self._silence.too_long(anyio.current_time())
+
+    def _lives(self) -> bool:
         if self._pidfd < 0:
             return False
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
         return not poll.poll(0)
+
+    def _listen(self) -> None:
+        """Takes in what has come; somebody who waits for an answer does that already."""
+        if self._socket is None or self._waiting:
+            return
+        with contextlib.suppress(OSError, wire.WireError):  # what cannot be read is no answer
+            self._take(self._socket.recv(65536))
+
+    def _take(self, chunk: bytes) -> None:
+        came = self._lines.feed(chunk)
+        if came:
+            self._silence.answered()
+        self._inbox += [message for message in came if not isinstance(message, wire.Heard)]
 
     async def arm(self, row: FaultRow) -> None:
         """Returns once the guardian holds the row. Raises ArmError."""
@@ -106,6 +162,8 @@ class GuardianLine:
 
     def beat(self, tick: int) -> bool:
         """Tells it that the control loop judged this tick; False when it cannot be told."""
+        self._listen()
+        self._silence.asked(anyio.current_time())
         return self._try_send(wire.Beat(tick=tick))
 
     async def bye(self) -> None:
@@ -116,6 +174,8 @@ class GuardianLine:
             self._socket = None
         if self._process is not None and self._process.poll() is None:
             self._process.returncode = 0  # it may outlive us, on purpose: nobody waits for it
+        elif self._process is not None:
+            remove_if_empty(self._log)  # else the guardian does, when it goes
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
@@ -145,6 +205,7 @@ class GuardianLine:
         if self._socket is None:
             msg = "there is no guardian"
             raise ArmError(msg)
+        self._waiting = True
         try:
             with anyio.fail_after(limit_s):
                 while not self._inbox:
@@ -153,13 +214,22 @@ class GuardianLine:
                     if not chunk:
                         msg = "it ended"
                         raise ArmError(msg)
-                    self._inbox += self._lines.feed(chunk)
+                    self._take(chunk)
         except TimeoutError:
             msg = f"no answer within {limit_s:g} s"
             raise ArmError(msg) from None
         except OSError as why:
             raise ArmError(_said(why)) from None
+        finally:
+            self._waiting = False
         return self._inbox.pop(0)
+
+
+def remove_if_empty(log: Path) -> None:
+    """A log that nobody wrote to says nothing; best effort."""
+    with contextlib.suppress(OSError):
+        if log.stat().st_size == 0:
+            log.unlink()
 
 
 def _said(why: OSError) -> str:

@@ -11,8 +11,10 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,10 +22,9 @@ import anyio
 import msgspec
 
 from chaos_runner import registry, wire
-from chaos_runner.api import Doubt, Env, Refused
-from chaos_runner.clients import toxiproxy
+from chaos_runner.api import Doubt, Env, Reaches, Refused
 from chaos_runner.clock import nursery
-from chaos_runner.drive import Drive, Journal
+from chaos_runner.drive import PATIENCE_S, Drive, Journal
 from chaos_runner.journal import ThreadJournal
 from chaos_runner.model import Environment
 from chaos_runner.orphans import Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
@@ -68,11 +69,9 @@ class Guardian:
         return self._inbox.pop(0)
 
     async def send(self, message: wire.Message) -> None:
-        """One message; a runner that is gone is noticed by the next read."""
-        try:
-            self._line.sendall(wire.encode(message))
-        except OSError:
-            return
+        """One message, without waiting: a runner that is gone, or does not read, must not hold up its guardian."""
+        with contextlib.suppress(OSError):
+            self._line.send(wire.encode(message), socket.MSG_DONTWAIT)
 
     async def watch(self, ttl_s: float) -> str:
         """Follows the runner until it says goodbye, dies or is silent for `ttl_s`; answers why it stopped."""
@@ -95,6 +94,8 @@ class Guardian:
 
     async def _obey(self, message: wire.Message) -> None:
         match message:
+            case wire.Beat(tick):
+                await self.send(wire.Heard(tick=tick))
             case wire.Arm(row):
                 await self._arm(row)
             case wire.Disarm(fault):
@@ -141,13 +142,15 @@ async def guard(line: socket.socket, pidfd: int) -> int:
 
 async def _ready(hello: wire.Hello, env: Env) -> tuple[str, ...]:
     """Loads every kind of the plan and reads each endpoint once, so that undoing meets no surprise."""
+    endpoints: dict[str, Reaches] = {}
     for kind in hello.kinds:
-        _ = registry.faults[kind]
-    if env.environment.toxiproxy is None or not any(k in {"toxic", "proxy_down"} for k in hello.kinds):
-        return ()
-    client = await toxiproxy.open_client(env)
-    await client.proxies()
-    return (env.environment.toxiproxy.url,)
+        fault: Any = registry.faults[kind]
+        if isinstance(fault, Reaches):
+            endpoints.setdefault(fault.endpoint(env), fault)
+    endpoints.pop("", None)
+    for fault in endpoints.values():
+        await fault.reach(env)
+    return tuple(endpoints)
 
 
 async def _watch(guardian: Guardian, ttl_s: float, pidfd: int) -> str:
@@ -178,25 +181,40 @@ async def _kill(pidfd: int) -> None:
 
 async def _take_over(guardian: Guardian, hello: wire.Hello, env: Env, why: str) -> None:
     """Undoes from memory, with a journal that may hang, and says what went wrong."""
-    journal = ThreadJournal(Path(hello.state_dir), hello.run, hello.epoch, hello.t0)
-    drives = await undo(list(guardian.rows.values()), env, journal, why)
-    await anyio.to_thread.run_sync(journal.close)
-    for trouble in dict.fromkeys(journal.trouble):
-        _shout(trouble)
-    for drive in drives:
-        if drive.bug is not None:
-            traceback.print_exception(drive.bug)
+    journal = ThreadJournal(Path(hello.state_dir), hello.run, hello.epoch, hello.t0, hello.forsaken_s)
+    rows = list(guardian.rows.values())
+    drives = await undo(rows, env, journal, why, patience_s=hello.patience_s, relieved=journal.relieved)
+    said = [f"left as it is: {one.row.id}: {journal.relieved(one.row.id)}" for one in drives if left_behind(one)]
+    journal.close()
+    for sentence in (*said, *journal.trouble, *(_bug(one) for one in drives if one.bug is not None)):
+        _shout(sentence)
 
 
-async def undo(rows: list[FaultRow], env: Env, journal: Ending, why: str) -> list[Drive]:
-    """Undoes, ends the run where nobody else will (`why`), and only then stays for what is fenced or stuck."""
-    drives = drives_of(rows, env, journal, shout=_shout)
+def _bug(drive: Drive) -> str:
+    return f"a bug on the way: {drive.row.id}: {''.join(traceback.format_exception(drive.bug))}"
+
+
+async def undo(
+    rows: list[FaultRow],
+    env: Env,
+    journal: Ending,
+    why: str,
+    *,
+    patience_s: float = PATIENCE_S,
+    relieved: Callable[[str], str] | None = None,
+) -> list[Drive]:
+    """Undoes, ends the run where nobody else will (`why`), and only then stays for what is fenced or stuck.
+
+    It stays for as long as the fault is wanted from it: until `relieved` says why not.
+    """
+    drives = drives_of(rows, env, journal, shout=_shout, relieved=relieved)
     async with leased(drives, env):
-        await undo_all(drives, keep_on=False)
+        await undo_all(drives, patience_s=patience_s, keep_on=False)
         if why:
             journal.end(_outcome(drives, why))
-        await undo_all([drive for drive in drives if drive.life.open])
-    await release(drives, env)
+        await undo_all([drive for drive in drives if drive.life.open], patience_s=patience_s)
+    if not any(drive.life.open for drive in drives):  # else whoever undoes it now needs the lease, or it lapses
+        await release(drives, env)
     return drives
 
 
@@ -224,4 +242,14 @@ def main(fd: str, pidfd: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     line = socket.socket(fileno=int(fd))
-    sys.exit(anyio.run(guard, line, int(pidfd)))
+    status = anyio.run(guard, line, int(pidfd))
+    _leave_no_empty_log()
+    sys.exit(status)
+
+
+def _leave_no_empty_log() -> None:
+    """The log is where stderr goes; one that nobody wrote to says nothing."""
+    with contextlib.suppress(OSError):
+        log, path = os.fstat(2), Path("/proc/self/fd/2").readlink()
+        if stat.S_ISREG(log.st_mode) and not log.st_size and os.path.samestat(log, path.stat()):
+            path.unlink()

@@ -6,6 +6,7 @@ A store that cannot be written forbids injecting and never delays undoing.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import queue
 import threading
@@ -30,9 +31,10 @@ CLOSE_S = 10.0
 AGAIN_S = 2.0  # between two tries of a store that failed
 TRIES = 5
 END_TRIES = 3
-TAKE_OVER_TRIES = 30
+WAITING_MAX = 10_000
 
 _T = TypeVar("_T")
+_Job = Callable[[Store, int], None]
 
 
 class RunJournal:
@@ -160,17 +162,24 @@ class _Write(msgspec.Struct):
 class ThreadJournal:
     """The guardian's journal: nothing here waits for the store but `close`, and that only for its limit.
 
-    It takes the run over only while nobody else has; then it writes nothing, and `trouble` says so.
+    It takes the run over only while nobody else has; else it writes nothing, and `trouble` says so. A ledger that
+    cannot be opened is tried again for as long as the guardian lives; what is to be written waits.
     """
 
-    def __init__(self, state_dir: Path, run: str, epoch: int, t0: float) -> None:
+    def __init__(self, state_dir: Path, run: str, epoch: int, t0: float, forsaken_s: float = math.inf) -> None:
         self.run = run
         self.trouble: list[str] = []
         self._seen = epoch
         self._t0 = t0
-        self._jobs: queue.SimpleQueue[Callable[[Store, int], None] | None] = queue.SimpleQueue()
+        self._forsaken_s = forsaken_s
+        self._answered_t = time.monotonic()
+        self._fenced = ""
+        self._over: dict[str, str] = {}
+        self._looking = False
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing_t = math.inf
-        self._thread = threading.Thread(target=self._write, args=(state_dir,), daemon=True)
+        self._state_dir = state_dir
+        self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
 
     def now(self) -> float:
@@ -184,12 +193,21 @@ class ThreadJournal:
     def save_state(self, fault: str, state: State, record: AnyRecord | None, t: float) -> None:
         """Queues the state and its record."""
         stamped = self._stamp(record, t) if record is not None else None
-        self._jobs.put(lambda ledger, epoch: ledger.set_fault_state(fault, epoch, state, record=stamped))
+        self._put(lambda ledger, epoch: ledger.set_fault_state(fault, epoch, state, record=stamped))
 
     def end(self, outcome: Outcome) -> None:
         """Queues the end of the run."""
         stamped = self._stamp(RunEnded(outcome=outcome, by="guardian"), self.now())
-        self._jobs.put(lambda ledger, epoch: ledger.end_run(self.run, epoch, headline(outcome), record=stamped))
+        self._put(lambda ledger, epoch: ledger.end_run(self.run, epoch, headline(outcome), record=stamped))
+
+    def relieved(self, fault: str) -> str:
+        """Why nobody wants this fault undone from here any more, as of the last look; and asks for another look."""
+        if not self._looking:
+            self._looking = True
+            self._put(self._look)
+        silent_s = time.monotonic() - self._answered_t
+        forsaken = f"the ledger has not been readable for {silent_s:.0f} s" if silent_s >= self._forsaken_s else ""
+        return self._fenced or self._over.get(fault, "") or forsaken
 
     def close(self) -> None:
         """Waits for what is queued, at most CLOSE_S; a store that never answers is left behind."""
@@ -200,8 +218,12 @@ class ThreadJournal:
     def _stamp(self, record: AnyRecord, t: float) -> Stamped:
         return Stamped(record=record, at=time.time() - (self.now() - t), t=t)
 
-    def _write(self, state_dir: Path) -> None:
-        taken = self._tried(lambda: self._take_over(state_dir), TAKE_OVER_TRIES)
+    def _put(self, job: _Job) -> None:
+        if self._jobs.qsize() < WAITING_MAX:
+            self._jobs.put(job)
+
+    def _write(self) -> None:
+        taken = self._tried(self._take_over, math.inf)
         if taken is None:
             return
         ledger, epoch = taken
@@ -209,24 +231,39 @@ class ThreadJournal:
             while (job := self._jobs.get()) is not None:
                 self._tried(functools.partial(job, ledger, epoch), END_TRIES)
 
-    def _take_over(self, state_dir: Path) -> tuple[Store, int]:
-        ledger = store.open_store(state_dir, allow_tmpfs=True)
+    def _take_over(self) -> tuple[Store, int]:
+        store.open_store(self._state_dir, read_only=True).close()  # raises where there is none: none is made here
+        ledger = store.open_store(self._state_dir, allow_tmpfs=True)
         try:
             return ledger, ledger.take_over(self.run, Owner.mine(), self._seen)
-        except StoreError:
+        except StoreError as why:
             ledger.close()
+            self._fenced = str(why) if isinstance(why, Fenced) else ""
             raise
 
-    def _tried(self, work: Callable[[], _T], tries: int) -> _T | None:
+    def _look(self, _ledger: Store, epoch: int) -> None:
+        """What has become of the run and its faults, in the ledger that is there now. Raises StoreError."""
+        self._looking = False
+        with store.open_store(self._state_dir, read_only=True) as ledger:
+            run, rows = ledger.run(self.run), ledger.faults(self.run)
+        if run is None:
+            msg = f"the ledger in {self._state_dir} does not know run {self.run}"
+            raise StoreError(msg)
+        if run.epoch != epoch:
+            self._fenced = f"run {self.run} was taken over by somebody else"
+        self._over = {row.id: f"{row.id} is {row.state}" for row in rows if not row.open}
+        self._answered_t = time.monotonic()
+
+    def _tried(self, work: Callable[[], _T], tries: float) -> _T | None:
         """What it answers; a store that is locked or full is tried again, until the guardian wants to go."""
-        why = ""
-        for _ in range(tries):
+        for left in itertools.count(tries - 1, -1):
             try:
                 return work()
             except StoreError as trouble:
                 why = str(trouble)
-                if isinstance(trouble, Fenced) or time.monotonic() >= self._closing_t:
+                if left <= 0 or isinstance(trouble, Fenced) or time.monotonic() >= self._closing_t:
                     break
             time.sleep(AGAIN_S)
-        self.trouble.append(f"not written: {why}")
+        if f"not written: {why}" not in self.trouble:
+            self.trouble.append(f"not written: {why}")
         return None

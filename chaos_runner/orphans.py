@@ -45,10 +45,14 @@ def drives_of(
     *,
     by: By = "guardian",
     shout: Callable[[str], None],
+    relieved: Callable[[str], str] | None = None,
     kinds: Kinds = registry.faults,
 ) -> list[Drive]:
     """What undoes these rows. Raises Unusable."""
-    return [Drive(row, fault_of(row, kinds), env, journal, by=by, life=_life(row, kinds), shout=shout) for row in rows]
+    return [
+        Drive(row, fault_of(row, kinds), env, journal, by=by, life=_life(row, kinds), shout=shout, relieved=relieved)
+        for row in rows
+    ]
 
 
 def _life(row: FaultRow, kinds: Kinds) -> Life:

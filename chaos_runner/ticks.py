@@ -73,7 +73,9 @@ class Samples(Protocol):
 class Watchdog(Protocol):
     """What the loop needs of the guardian's line."""
 
-    def alive(self) -> bool: ...
+    def alive(self) -> bool:
+        """Whether it lives, and answers."""
+        ...
 
     def beat(self, tick: int) -> bool: ...
 
@@ -215,7 +217,9 @@ class Loop:
         if lever:
             return Stop("lever", lever, now)
         if self._watchdog is not None and not self._watchdog.alive():
-            return Stop("guardian", "the guardian died: nobody would undo for a dead runner", now)
+            return Stop(
+                "guardian", "the guardian died, or has stopped answering: nobody would undo for a dead runner", now
+            )
         if now >= min(self._deadline_t, self.expires_t + LATE_S):
             return Stop("deadline", "the time this run may take is over", now)
         return None

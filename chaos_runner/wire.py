@@ -37,6 +37,8 @@ class Hello(Message, frozen=True):
     secrets: dict[str, str]
     kinds: tuple[str, ...]
     state_dir: str
+    patience_s: float = 60.0  # an undo that fails for so long is stuck: people are told, and the run is ended
+    forsaken_s: float = 86_400.0  # a stuck fault is left alone once its ledger has been unreadable for so long
     version: int = VERSION
 
 
@@ -55,6 +57,12 @@ class NotReady(Message, frozen=True):
 
 class Beat(Message, frozen=True):
     """The control loop is alive; sent by the tick that judged."""
+
+    tick: int
+
+
+class Heard(Message, frozen=True):
+    """The guardian has read the beat of this tick; one that is frozen says nothing."""
 
     tick: int
 
@@ -82,7 +90,7 @@ class Bye(Message, frozen=True):
 
 
 GuardianInbox = Hello | Beat | Arm | Disarm | Bye
-GuardianOutbox = Ready | NotReady | Armed
+GuardianOutbox = Ready | NotReady | Heard | Armed
 
 # --- runner <-> load worker ------------------------------------------------------------------------------------
 

@@ -38,6 +38,17 @@ async def server(env: Env) -> Client:
     return await toxiproxy.open_client(env)
 
 
+def endpoint(env: Env) -> str:
+    """The address of the environment's Toxiproxy, if it has one."""
+    settings = env.environment.toxiproxy
+    return settings.url if settings else ""
+
+
+async def reach(env: Env) -> None:
+    """One read, with the token that every undo uses."""
+    await (await server(env)).proxies()
+
+
 class ProxySelector(Value, frozen=True, kw_only=True):
     """One proxy by its name, or some of those that a pattern matches."""
 

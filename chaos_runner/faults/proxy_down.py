@@ -125,6 +125,16 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             return None
         return (server if host in WILDCARDS else host), int(port)
 
+    @classmethod
+    def endpoint(cls, env: Env) -> str:
+        """The environment's Toxiproxy."""
+        return _proxies.endpoint(env)
+
+    @classmethod
+    async def reach(cls, env: Env) -> None:
+        """Reads its proxies."""
+        await _proxies.reach(env)
+
     async def leasable(self, env: Env) -> bool:
         """Whether this is the embedded proxy, which knows leases."""
         return await _proxies.leasable(env)

@@ -224,6 +224,16 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         """Gives the name free."""
         await _proxies.remove(env, undo)
 
+    @classmethod
+    def endpoint(cls, env: Env) -> str:
+        """The environment's Toxiproxy."""
+        return _proxies.endpoint(env)
+
+    @classmethod
+    async def reach(cls, env: Env) -> None:
+        """Reads its proxies."""
+        await _proxies.reach(env)
+
     async def leasable(self, env: Env) -> bool:
         """Whether this is the embedded proxy, which knows leases."""
         return await _proxies.leasable(env)

@@ -88,7 +88,9 @@ class Bench:
             time.sleep(0.05)
 
     def log(self) -> str:
-        return (self.state / "guardian.log").read_text()
+        """What the guardian had to say; one that had nothing leaves no log."""
+        path = self.state / "guardian.log"
+        return path.read_text() if path.exists() else ""
 
     def close(self) -> None:
         for pid, known in ((self.process.pid, self.process.poll() is None), (self.guardian, True)):
