@@ -5,6 +5,8 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
 TOXIPROXY_VERSION := 2.12.0
 K6_VERSION := 1.8.1
 PYTEST_ARGS ?=
+# Processes that share the test files out; most tests wait for something, so one more than there are cores.
+WORKERS ?= 3
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 
@@ -23,7 +25,7 @@ demo: .venv/.core
 	$(BIN)/chaos-runner demo
 
 test: .venv/.test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: .venv/.test
 	$(BIN)/ruff check .

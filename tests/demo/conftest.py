@@ -1,16 +1,17 @@
-"""The trials begin with the first test of the session, whatever it tests, and those who wait for them come last."""
+"""The trials of a module are under way from its first test on, four worlds at a time: they mostly wait."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Generator
-from pathlib import Path
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.demo import beside, cases, trial
+from tests.demo import cases, trial
 
-_TRIALS = pytest.StashKey[beside.Trials]()
+AT_ONCE = 4
+
+Trials = dict[cases.Case, "Future[trial.Seen]"]
 
 
 def _case(item: pytest.Item) -> cases.Case | None:
@@ -18,25 +19,19 @@ def _case(item: pytest.Item) -> cases.Case | None:
     return case if isinstance(case, cases.Case) else None
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _case(item) is not None)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    asked = {case for item in session.items if (case := _case(item)) is not None}
-    if not asked or session.config.option.collectonly:
-        return (yield)
-    with tempfile.TemporaryDirectory(prefix="chaos-runner-trials-") as folder:
-        session.config.stash[_TRIALS] = trials = beside.Trials(asked, Path(folder))
-        try:
-            return (yield)
-        finally:
-            trials.close()
+@pytest.fixture(scope="module")
+def trials(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trials]:
+    """Every case that the chosen tests of this module ask for."""
+    chosen = (item for item in request.session.items if item.path == request.path)
+    asked = {case for item in chosen if (case := _case(item)) is not None}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        coming = {case: pool.submit(cases.go, case, tmp_path_factory.mktemp(str(case))) for case in sorted(asked)}
+        yield coming
+        for one in coming.values():
+            one.cancel()
 
 
 @pytest.fixture
-def seen(request: pytest.FixtureRequest, case: cases.Case) -> trial.Seen:
+def seen(trials: Trials, case: cases.Case) -> trial.Seen:
     """What came of the test's case."""
-    return request.config.stash[_TRIALS].seen(case)
+    return trials[case].result()

@@ -1,4 +1,7 @@
-"""Every bundled experiment in the demo environment: the resilient shop holds, the fragile fails, nothing is left."""
+"""Every bundled experiment in the demo environment: the resilient shop holds, the fragile fails, nothing is left.
+
+And a fault that the checks' own traffic never meets proves nothing, whatever else passes the proxy.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,10 @@ from tests.demo import cases, trial
 
 pytestmark = pytest.mark.world
 
+WHY_UNSEEN = {
+    "bypass": "nothing that passed the target was affected",
+    "health": "what was hit is somebody else's traffic",
+}
 SEEN_LATE_S = 4.0  # an observer that looks five times a second, undo, verify, and a busy machine
 
 
@@ -72,3 +79,11 @@ def test_with_the_fault_taken_out_of_the_file_both_shops_hold(seen: trial.Seen) 
 
 def test_at_least_eight_experiments_are_ready() -> None:
     assert len(cases.BUNDLED) >= 8
+
+
+@pytest.mark.parametrize("case", cases.UNSEEN, ids=lambda case: case.kind)
+def test_traffic_that_bypasses_the_proxy_is_unknown(case: cases.Case, seen: trial.Seen) -> None:
+    assert (seen.headline, seen.code) == ("UNKNOWN", 3), whole(seen)
+    assert WHY_UNSEEN[case.kind] in seen.why
+    assert seen.harmed_s > 5.0, "the toxic was there all the time"
+    unharmed(seen)

@@ -138,7 +138,7 @@ async def test_a_process_that_was_restarted_since_the_plan_is_refused(world: Pro
         await ProcessKill().prepare(world.env, target, MARK)
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["init", "itself", "its parent"])
 async def test_the_runner_s_own_are_never_touched(pid: int, world: ProcessWorld) -> None:
     env = world.env_of(ProcessRef(pid=pid, start_time=processes.read(pid).identity.start_time))
     with pytest.raises(Refused, match="the runner's own, or init"):
