@@ -44,9 +44,9 @@ class Client:
         """Every proxy by name, with its toxics."""
         return self._read(dict[str, toxics.Proxy], await self._call("GET", "/proxies"))
 
-    async def proxy(self, name: str) -> toxics.Proxy:
+    async def proxy(self, name: str, *, limit_s: float = CALL_S) -> toxics.Proxy:
         """One proxy with its toxics. Raises NotFound."""
-        return self._read(toxics.Proxy, await self._call("GET", _path("proxies", name)))
+        return self._read(toxics.Proxy, await self._call("GET", _path("proxies", name), limit_s=limit_s))
 
     async def create_proxy(self, name: str, listen: str, upstream: str, *, enabled: bool = True) -> toxics.Proxy:
         """Makes a proxy. Raises Conflict when the name is taken."""
@@ -60,9 +60,13 @@ class Client:
         """Removes a proxy; its connections are dropped. Raises NotFound."""
         await self._call("DELETE", _path("proxies", name), limit_s=limit_s)
 
-    async def patch_proxy(self, name: str, *, enabled: bool, limit_s: float = CALL_S) -> toxics.Proxy:
-        """Starts or stops a proxy, and answers what it then is. Raises NotFound."""
-        answer = await self._call("PATCH", _path("proxies", name), {"enabled": enabled}, limit_s=limit_s)
+    async def patch_proxy(self, name: str, *, enabled: bool, lease: str = "") -> toxics.Proxy:
+        """Starts or stops a proxy, and answers what it then is. Raises NotFound.
+
+        With `lease` the embedded proxy obeys only while that run has a live one (Conflict); the real one ignores it.
+        """
+        path = _path("proxies", name) + (f"?lease={quote(lease, safe='')}" if lease else "")
+        answer = await self._call("PATCH", path, {"enabled": enabled})
         proxy = self._read(toxics.Proxy, answer)
         if proxy.enabled != enabled:
             raise Doubt(f"{self.url} did not set enabled={enabled} on proxy '{name}'")

@@ -11,8 +11,7 @@ import msgspec
 
 from chaos_runner.api import Absent, Doubt, Drifted, Env, Observation, Present, Proof, Refused, Rights, Undo, Unreadable
 from chaos_runner.clients import toxics
-from chaos_runner.clients.toxics import Toxic
-from chaos_runner.faults import _proxies
+from chaos_runner.faults import _marks, _proxies, _removal
 from chaos_runner.records import Target
 
 CONNECT_S = 1.0
@@ -44,12 +43,12 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return Rights()
 
     async def prepare(self, env: Env, target: Target, mark: str) -> Undo:
-        """The proxy as it is. Raises Refused where it is down already."""
-        proxy = await _proxies.current(env, target)
+        """The proxy as it is. Raises Refused where another run holds it, or it is down already."""
+        proxy = await _proxies.unclaimed(env, target, mark)
         if not proxy.enabled:
             raise Refused(f"{target.key} is already disabled")
         for other in proxy.toxics:
-            if _is_marker(other):
+            if _marks.is_marker(other):
                 raise Refused(f"{target.key} already carries {other.name} at enabled; see: chaos-runner recover")
         return Undo(
             kind=self.kind,
@@ -64,21 +63,24 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """Disables the proxy, then marks it: a proxy without connections is the one place where marking cannot hang."""
         client = await _proxies.server(env)
         name = _proxies.name_of(undo)
-        await client.patch_proxy(name, enabled=False)
+        await client.patch_proxy(name, enabled=False, lease=undo.run)
         try:
-            await client.add_toxic(name, _marker(undo.mark))
+            await client.add_toxic(name, _marks.marker(undo.mark))
         except Refused as why:
             raise Doubt(f"{undo.target.key} is down, but could not be marked: {why}") from None
+        await _proxies.check_alone(env, undo)
 
     async def observe(self, env: Env, undo: Undo) -> Observation:
         """Whether the proxy is down. One that is down without our mark may be ours still: a late request did it."""
         client = await _proxies.server(env)
         try:
-            proxy = await client.proxy(_proxies.name_of(undo))
-        except toxics.NotFound:
-            return Absent(drift=f"{undo.target.key} was deleted by somebody else")
+            proxy = await _proxies.found(client, undo)
+            if (proxy is None or proxy.enabled) and await _removal.half_undone(env, undo.mark):
+                return Drifted(f"{undo.target.key} was deleted by an undo that did not finish making it again")
         except (Refused, Doubt) as why:
             return Unreadable(str(why))
+        if proxy is None:
+            return Absent(drift=f"{undo.target.key} was deleted by somebody else")
         ours = proxy.toxic(undo.mark) is not None
         if not proxy.enabled:
             return Present("" if ours else "without our mark")
@@ -92,7 +94,7 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         name = _proxies.name_of(undo)
         try:
             # While the proxy is down it has no connections, so that removing the mark cannot hang.
-            await _proxies.remove(env, undo)
+            await _removal.remove(env, undo)
         finally:
             with contextlib.suppress(toxics.NotFound):  # deleted by somebody else: `observe` says so
                 await client.patch_proxy(name, enabled=bool(undo.before["enabled"]))
@@ -162,17 +164,9 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
                 params={},
                 before=_proxies.snapshot(proxy) | {"enabled": True},
             )
-            for proxy, toxic in await _proxies.marks(env)
-            if _is_marker(toxic)
+            for proxy, toxic in await _removal.marks(env)
+            if _marks.is_marker(toxic)
         )
-
-
-def _marker(mark: str) -> Toxic:
-    return Toxic(name=mark, type="noop", stream=_proxies.FENCE_STREAM, toxicity=1.0)
-
-
-def _is_marker(toxic: Toxic) -> bool:
-    return _proxies.marked(toxic.name) and toxic.type == "noop" and not _proxies.is_fence(toxic)
 
 
 def _loopback(host: str) -> bool:

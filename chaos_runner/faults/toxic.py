@@ -11,7 +11,7 @@ from msgspec import Meta
 from chaos_runner.api import Absent, Doubt, Drifted, Env, Observation, Present, Proof, Refused, Rights, Undo, Unreadable
 from chaos_runner.clients import toxics
 from chaos_runner.expect import Bandwidth, Duration, Percent, Size
-from chaos_runner.faults import _proxies
+from chaos_runner.faults import _marks, _proxies, _removal
 from chaos_runner.model import Where
 from chaos_runner.records import Target
 
@@ -126,12 +126,12 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return Rights()
 
     async def prepare(self, env: Env, target: Target, mark: str) -> Undo:
-        """The proxy as it is. Raises Refused where a toxic would do nothing, or one of ours is there already."""
-        proxy = await _proxies.current(env, target)
+        """The proxy as it is. Raises Refused where another run holds it, or a toxic would do nothing, or is there."""
+        proxy = await _proxies.unclaimed(env, target, mark)
         if not proxy.enabled:
             raise Refused(f"{target.key} is disabled: nothing passes that a toxic could hit")
         for other in proxy.toxics:
-            if _proxies.marked(other.name) and (other.type, other.stream.lower()) == (self.type, self.stream):
+            if _marks.marked(other.name) and (other.type, other.stream.lower()) == (self.type, self.stream):
                 raise Refused(
                     f"{target.key} already carries {other.name} at {self.aspect()}; see: chaos-runner recover"
                 )
@@ -151,26 +151,24 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         )
 
     async def inject(self, env: Env, undo: Undo) -> None:
-        """Adds the toxic, once."""
+        """Adds the toxic, once, and looks whether another run did so at the same time: then it is doubt."""
         client = await _proxies.server(env)
         await client.add_toxic(_proxies.name_of(undo), self.toxic(undo.mark))
+        await _proxies.check_alone(env, undo)
 
     async def observe(self, env: Env, undo: Undo) -> Observation:
         """Whether the toxic is on the proxy, as it was sent."""
         client = await _proxies.server(env)
         try:
-            try:
-                proxy = await client.proxy(_proxies.name_of(undo))
-            except toxics.NotFound:
-                proxy = None
+            proxy = await _proxies.found(client, undo)
             found = proxy.toxic(undo.mark) if proxy else None
-            if found is None and await _proxies.half_undone(env, undo.mark):
+            if (found is None or _marks.is_fence(found)) and await _removal.half_undone(env, undo.mark):
                 return Drifted(f"{undo.target.key} was deleted by an undo that did not finish making it again")
         except (Refused, Doubt) as why:
             return Unreadable(str(why))
         if proxy is None:
             return Absent(drift=f"{undo.target.key} was deleted by somebody else")
-        if found is None or _proxies.is_fence(found):
+        if found is None or _marks.is_fence(found):
             return Absent(drift=_proxies.drift(undo, proxy))
         if changed := toxics.differences(self.toxic(undo.mark), found):
             return Drifted(f"toxic {undo.mark} was changed: {changed}")
@@ -178,7 +176,7 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     async def revert(self, env: Env, undo: Undo) -> None:
         """Removes the toxic again; where the server hangs, with its proxy, which is made again as it was."""
-        await _proxies.remove(env, undo)
+        await _removal.remove(env, undo)
 
     async def before(self, env: Env, undo: Undo) -> dict[str, float]:
         """The embedded proxy's counters: this toxic's name, and the traffic; Raises Refused on the real server."""
@@ -204,7 +202,7 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         client = await _proxies.server(env)
         name = _proxies.name_of(undo)
         try:
-            await client.add_toxic(name, _proxies.fence(undo.mark))
+            await client.add_toxic(name, _marks.fence(undo.mark))
         except toxics.NotFound:
             return  # no proxy, nowhere to land
         except toxics.Conflict:
@@ -217,12 +215,12 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             if (await client.capabilities()).has("leases"):
                 return  # refused for want of a lease, as a late request will be
             raise Doubt(f"the name {mark} is taken, and nobody has it") from None
-        if not _proxies.is_fence(found):
+        if not _marks.is_fence(found):
             raise Doubt(f"the toxic {mark} has landed late")
 
     async def unfence(self, env: Env, undo: Undo) -> None:
         """Gives the name free."""
-        await _proxies.remove(env, undo)
+        await _removal.remove(env, undo)
 
     @classmethod
     def endpoint(cls, env: Env) -> str:
@@ -261,8 +259,8 @@ class ToxicFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
                 params=_params(toxic),
                 before=_proxies.snapshot(proxy),
             )
-            for proxy, toxic in await _proxies.marks(env)
-            if toxic.type in FACTORS or _proxies.is_fence(toxic)
+            for proxy, toxic in await _removal.marks(env)
+            if toxic.type in FACTORS or _marks.is_fence(toxic)
         )
 
 

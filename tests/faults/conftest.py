@@ -93,7 +93,8 @@ class ToxiWorld:
     async def aclose(self) -> None:
         await self.env.aclose()
         self.rig.close()
-        self.api("DELETE", "/chaos-runner/v1/leases/run-1")
+        for run in ("run-1", "run-2"):
+            self.api("DELETE", f"/chaos-runner/v1/leases/{run}")
         self.api.clear()
 
 

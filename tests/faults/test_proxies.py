@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -284,6 +285,58 @@ def stall(world: ToxiWorld) -> None:
         pass
 
 
+def hanging_delete(world: ToxiWorld) -> None:
+    """Somebody else's DELETE, that the server never answers."""
+    line = http.client.HTTPConnection("127.0.0.1", world.api.port, timeout=0.3)
+    try:
+        line.request("DELETE", f"/proxies/p/toxics/{MARK}")
+        line.getresponse()
+    finally:
+        line.close()
+
+
+@pytest.mark.real
+async def test_what_others_changed_survives_a_proxy_that_had_to_be_made_again(stalled: ToxiWorld) -> None:
+    undo = await stalled.begun(LATE)
+    stalled.api.patch("theirs", attributes={"latency": 3})
+    stalled.api.toxic("slow_close", name="new", delay=1)
+    stall(stalled)
+    await LATE.revert(stalled.env, undo)
+    seen = await LATE.observe(stalled.env, undo)
+    assert seen == Absent(drift="by somebody else: toxic new added, toxic theirs changed")
+    assert {one["name"]: one["attributes"] for one in stalled.proxy()["toxics"]} == {
+        "theirs": {"latency": 3, "jitter": 0},
+        "new": {"delay": 1},
+    }
+
+
+@pytest.mark.real
+async def test_a_trace_that_landed_late_overwrites_nothing(stalled: ToxiWorld) -> None:
+    undo = await stalled.begun(LATE)
+    trace = {"name": MARK, "listen": "127.0.0.1:0", "upstream": json.dumps(undo.before), "enabled": False}
+    assert stalled.api("POST", "/proxies", trace).status == 201  # sent to a frozen server; its proxy was never deleted
+    stalled.api.drop("theirs")
+    await LATE.revert(stalled.env, undo)
+    assert await LATE.observe(stalled.env, undo) == Absent(drift="by somebody else: toxic theirs removed")
+    assert list(stalled.api("GET", "/proxies").json) == ["p"]
+
+
+@pytest.mark.real
+async def test_an_undo_of_a_downed_proxy_that_died_half_way_up_the_ladder_is_seen_and_finished(
+    stalled: ToxiWorld,
+) -> None:
+    down = ProxyDown()
+    undo = await stalled.begun(down)
+    trace = {"name": MARK, "listen": "127.0.0.1:0", "upstream": json.dumps(undo.before), "enabled": False}
+    assert stalled.api("POST", "/proxies", trace).status == 201
+    stalled.api("DELETE", "/proxies/p")
+    assert isinstance(await down.observe(stalled.env, undo), Drifted)
+    await down.revert(stalled.env, undo)
+    assert await down.observe(stalled.env, undo) == Absent()
+    assert stalled.proxy()["enabled"]
+    assert list(stalled.api("GET", "/proxies").json) == ["p"]
+
+
 @pytest.mark.real
 async def test_a_stalled_client_never_blocks_a_revert(stalled: ToxiWorld) -> None:
     undo = await stalled.begun(LATE)
@@ -342,6 +395,8 @@ async def test_an_undo_that_dies_half_way_up_the_ladder_is_seen_and_finished(
 async def test_a_proxy_that_cannot_be_made_again_is_doubt_and_stays_visible(stalled: ToxiWorld) -> None:
     undo = await stalled.begun(LATE)
     stall(stalled)
+    with pytest.raises(TimeoutError):
+        hanging_delete(stalled)  # the server cannot even be looked at any more: the snapshot is all there is
     broken = msgspec.structs.replace(undo, before=undo.before | {"listen": "192.0.2.1:1"})  # an address of nobody here
     with pytest.raises(Doubt, match="did not finish"):
         await LATE.revert(stalled.env, broken)
