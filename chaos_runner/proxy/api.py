@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TypeAlias
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 
@@ -25,6 +25,7 @@ JSON = "application/json"
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
 NAMED: Mapping[str, tuple[int, ...]] = {"proxies": (1, 3), "chaos-runner": (3,)}
 CAPABILITIES = ("leases", "counters")
+QUERY_FIELDS_MAX = 16
 
 Answer: TypeAlias = Response | Awaitable[Response]
 Route: TypeAlias = Callable[..., Answer]
@@ -122,8 +123,14 @@ class Api:
         return reply(200, self.proxies.get(name).body())
 
     async def update_proxy(self, request: Request, name: str) -> Response:
+        """With `?lease=RUN` only while that run has a live lease: a request that was held up cannot land after it."""
         proxy = self.proxies.get(name)
-        await self.proxies.update(proxy, gojson.first_value(request.body))
+
+        def allowed() -> None:
+            for run in query(request, "lease"):
+                self.leases.require(run)
+
+        await self.proxies.update(proxy, gojson.first_value(request.body), allowed)
         return reply(200, proxy.body())
 
     def delete_proxy(self, _: Request, name: str) -> Response:
@@ -207,6 +214,14 @@ class Api:
 
     def metrics(self, _: Request) -> Response:
         return Response(200, metrics.text(self.proxies).encode(), "text/plain; version=0.0.4; charset=utf-8")
+
+
+def query(request: Request, name: str) -> list[str]:
+    """What the query of the path says for this name."""
+    try:
+        return parse_qs(request.path.partition("?")[2], max_num_fields=QUERY_FIELDS_MAX).get(name, [])
+    except ValueError:
+        raise ApiError(400, f"the query has more than {QUERY_FIELDS_MAX} fields") from None
 
 
 def reply(status: int, body: object) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chaos_runner.proxy import addresses, errors, gojson, toxics
 from chaos_runner.proxy.addresses import Address
 from chaos_runner.proxy.errors import AddressError, ApiError
@@ -61,12 +63,16 @@ class Proxies:
             await proxy.serve(sock)
         return proxy
 
-    async def update(self, proxy: Proxy, body: object) -> None:
-        """Moves, starts or stops the proxy; a move drops its connections and keeps its toxics."""
+    async def update(self, proxy: Proxy, body: object, allowed: Callable[[], object] = lambda: None) -> None:
+        """Moves, starts or stops the proxy; a move drops its connections and keeps its toxics.
+
+        `allowed` raises where it may not be, and is asked after the last wait before the deed.
+        """
         async with proxy.turn:
             wanted = Wanted(body, proxy)
             at = await where(wanted.listen, "")
             self.still(proxy)
+            allowed()
             await self.apply(proxy, wanted, at)
 
     async def apply(self, proxy: Proxy, wanted: Wanted, at: Address) -> None:

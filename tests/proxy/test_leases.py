@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from typing import Any
 
 import pytest
 
+from tests.proxy.relay import Relay
 from tests.proxy.toxi import Api, Rig, can_connect, quiet, read, takes, to_end, wait_until
 
 V1 = "/chaos-runner/v1"
@@ -249,3 +251,44 @@ def test_at_most_1000_counts_are_kept(own: Rig) -> None:
     kept = counters(own.api)["toxics"]
     assert len(kept) == 1000
     assert {"stays", "t1004"} <= kept.keys()
+
+
+def disable(port: int, path: str) -> int:
+    """A PATCH that takes the proxy down, through whatever stands there; 0 where no answer comes."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        line.request("PATCH", path, b'{"enabled": false}')
+        return line.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        line.close()
+
+
+def test_a_proxy_goes_down_for_a_run_only_while_its_lease_lives(own: Rig) -> None:
+    lease(own.api, "run-2")
+    refused = own.api("PATCH", "/proxies/p?lease=run-1", {"enabled": False})
+    assert (refused.status, refused.error) == (409, "no live lease for run run-1")
+    assert own.api("GET", "/proxies/p").json["enabled"]
+
+    lease(own.api)
+    assert own.api("PATCH", "/proxies/p?lease=run-1", {"enabled": False}).json["enabled"] is False
+    end(own.api)
+    assert own.api("PATCH", "/proxies/p", {"enabled": True}).json["enabled"], "an undo needs no lease"
+    assert own.api("PATCH", "/proxies/p", {"enabled": False}).status == 200, "nor does anybody else"
+    assert own.api("PATCH", "/proxies/p?" + "lease=run-1&" * 20, {"enabled": True}).status == 400
+
+
+@pytest.mark.parametrize("ended", ["lapsed", "released"])
+def test_a_request_that_was_held_up_cannot_take_a_proxy_down_after_its_lease(own: Rig, ended: str) -> None:
+    lease(own.api, ttl=0.5 if ended == "lapsed" else 60, restore={"p": {"enabled": True}})
+    with Relay(own.api.port, lambda _: "held") as relay:
+        assert disable(relay.port, "/proxies/p?lease=run-1") == 0
+        if ended == "released":
+            end(own.api)
+        wait_until(lambda: own.api("GET", f"{V1}/leases/run-1").status == 404)
+
+        assert relay.release() == [409]
+
+    assert own.api("GET", "/proxies/p").json["enabled"]
+    assert can_connect(own.port)
