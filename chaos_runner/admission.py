@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from pathlib import Path
 from typing import get_args
 
 from chaos_runner.model import Layer
+from chaos_runner.orphans import watch_left_s
 from chaos_runner.plan import Plan, Refusal
-from chaos_runner.store import Store, levers
+from chaos_runner.store import FaultRow, Store, levers
 
 _LAYERS = get_args(Layer)  # the weakest first
 
@@ -27,9 +30,17 @@ def _check_places(plan: Plan, ledger: Store) -> None:
     wanted = {(fault.target.key, fault.aspect) for fault in plan.faults}
     for held in ledger.open_faults(plan.environment):
         if (held.target.key, held.aspect) in wanted:
-            what = "is still watched for late requests, for a minute" if held.state == "WATCHING" else "is not undone"
-            msg = f"not started: {held.kind} of run {held.run} on {held.target.key} {what}"
+            msg = f"not started: {held.kind} of run {held.run} on {held.target.key} {_why(held)}"
             raise Refusal(f"{msg}\n  next: chaos-runner status")
+
+
+def _why(held: FaultRow) -> str:
+    if held.state != "WATCHING":
+        return "is not undone"
+    left = math.ceil(watch_left_s(held.updated_at, time.time()))
+    if not left:
+        return "was watched for late requests, and is not closed yet"
+    return f"is undone, and still watched for late requests for {left} s"
 
 
 def _check_layers(plan: Plan, required: str) -> None:

@@ -6,6 +6,7 @@ Never injects. Each is taken for injected, whatever its row says, and for one wh
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
@@ -47,22 +48,34 @@ def drives_of(
     shout: Callable[[str], None],
     relieved: Callable[[str], str] | None = None,
     kinds: Kinds = registry.faults,
+    age_max_s: float = math.inf,
 ) -> list[Drive]:
-    """What undoes these rows. Raises Unusable."""
-    return [
-        Drive(row, fault_of(row, kinds), env, journal, by=by, life=_life(row, kinds), shout=shout, relieved=relieved)
-        for row in rows
-    ]
+    """What undoes these rows; none of their states is older than `age_max_s`. Raises Unusable."""
+
+    def drive(row: FaultRow) -> Drive:
+        fault, life = fault_of(row, kinds), _life(row, kinds, age_max_s)
+        return Drive(row, fault, env, journal, by=by, life=life, shout=shout, relieved=relieved)
+
+    return [drive(row) for row in rows]
 
 
-def _life(row: FaultRow, kinds: Kinds) -> Life:
+def _life(row: FaultRow, kinds: Kinds, age_max_s: float) -> Life:
     fences = isinstance(fault_of(row, kinds), Fences)
     life = Life(state="INJECTED", reversible=row.reversible, fences=fences, certain=False)
     if row.state != "WATCHING":
         return life
-    # It was read as gone at `updated_at`; the rest of its watch is enough, or no later run could ever close it.
-    age = max(0.0, time.time() - row.updated_at)
-    return msgspec.structs.replace(life, state="WATCHING", watch_s=max(0.0, WATCH_S - age))
+    # The rest of its watch is enough, or no later run could ever close it.
+    left = watch_left_s(row.updated_at, time.time(), age_max_s)
+    return msgspec.structs.replace(life, state="WATCHING", watch_s=left)
+
+
+def watch_left_s(since: float, now: float, age_max_s: float = math.inf) -> float:
+    """What is left of the watch over a fault that was read as gone at `since`, by the wall clock; never over WATCH_S.
+
+    A clock that was set back means a whole watch; one that was set forward ends none before `age_max_s` have passed.
+    """
+    age_s = min(now - since, age_max_s)
+    return WATCH_S if age_s < 0 else max(0.0, WATCH_S - age_s)
 
 
 async def undo_all(drives: list[Drive], *, patience_s: float = PATIENCE_S, keep_on: bool = True) -> None:

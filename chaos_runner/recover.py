@@ -6,6 +6,7 @@ inject nothing more; then it is killed, and everything it left is undone, verifi
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -24,7 +25,7 @@ from chaos_runner.model import Environment
 from chaos_runner.orphans import Kinds, Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
 from chaos_runner.plan import Refusal
 from chaos_runner.records import Outcome, RunEnded
-from chaos_runner.store import FaultRow, Owner, RunRow, Store, StoreError, alive
+from chaos_runner.store import FaultRow, Owner, RunRow, Store, StoreError, age_s, alive
 
 WAIT_FOR_GUARDIAN_S = 20.0
 KILL_S = 1.0
@@ -47,20 +48,26 @@ async def recover(
     *,
     patience_s: float = 60.0,
     watch: bool = False,
+    again: bool = False,
     kinds: Kinds = registry.faults,
 ) -> list[Recovered]:
     """Recovers every dead run of the environment (of all, for None). Runs whose owner lives are not touched.
 
-    With `watch` it stays until uncertain faults are closed; else they are left fenced and WATCHING.
+    With `watch` it stays until uncertain faults are closed; else they are left fenced and WATCHING. With `again` also
+    what this very process recovered earlier: a janitor that goes on living must not keep what it left from itself.
     """
     found = []
     for one in ledger.unfinished_runs(environment):
-        run = await _orphaned(ledger, one)
+        run = one if again and _ours(one) else await _orphaned(ledger, one)
         if run is None:
             continue
         tell(f"recovering {run.id}: its runner is gone")
         found.append(await _Takeover(ledger, run, tell, patience_s, watch, kinds).recover())
     return found
+
+
+def _ours(run: RunRow) -> bool:
+    return run.state != "RUNNING" and run.owner == Owner.mine()
 
 
 async def _orphaned(ledger: Store, run: RunRow) -> RunRow | None:
@@ -124,7 +131,10 @@ class _Takeover(msgspec.Struct):
         run = self.run
         connections = msgspec.convert(run.connections, Environment)
         env = Env(run.environment, connections, configure.secrets(configure.references(run.connections)))
-        drives = drives_of(rows, env, journal, by="recovery", shout=self.tell, kinds=self.kinds)
+        _watch_anew(rows, journal)
+        drives = drives_of(
+            rows, env, journal, by="recovery", shout=self.tell, kinds=self.kinds, age_max_s=_age_max_s(run)
+        )
         try:
             async with leased(drives, env):
                 await undo_all(drives, patience_s=self.patience_s, keep_on=self.watch)
@@ -136,6 +146,19 @@ class _Takeover(msgspec.Struct):
             if drive.bug is not None:
                 self.tell(f"a bug on the way: {drive.row.id}: {''.join(traceback.format_exception(drive.bug))}")
         return drives
+
+
+def _age_max_s(run: RunRow) -> float:
+    """How old the states of its faults can be at most: their owner wrote them, and the boot clock knows its age."""
+    known = age_s(run.owner)
+    return math.inf if known is None else known
+
+
+def _watch_anew(rows: list[FaultRow], journal: RunJournal) -> None:
+    """A watch that began in the future, for the clock was set back, begins now: else it would last until then."""
+    for row in rows:
+        if row.state == "WATCHING" and row.updated_at > time.time():
+            journal.save_state(row.id, "WATCHING", None, journal.now())
 
 
 def _age(ledger: Store, run: RunRow) -> float:

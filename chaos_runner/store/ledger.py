@@ -6,7 +6,7 @@ Every function runs inside a transaction that somebody else opened and commits.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -31,13 +31,17 @@ def begin_run(con: sqlite3.Connection, row: RunRow, runs_at_once: int, record: S
             "wait, or run `chaos-runner recover` if its process is gone"
         )
         raise Busy(msg, run=under_way[0] if under_way else "")
-    con.execute(codec.INSERT_RUN, codec.from_run(row))
-    con.execute(
-        "INSERT INTO summary (run, environment, experiment, started_at) VALUES (?, ?, ?, ?)",
-        (row.id, row.environment, row.experiment, row.started_at),
-    )
-    _append(con, row.id, record)
+    _insert_run(con, row, record)
     return row.epoch
+
+
+def adopt_run(
+    con: sqlite3.Connection, row: RunRow, record: Stamped, faults: Sequence[tuple[FaultRow, Stamped]], now: float
+) -> None:
+    """Inserts a run that nobody owns, with its open faults; raises Busy when one of their places is taken."""
+    _insert_run(con, row, record)
+    for fault, intent in faults:
+        _insert_fault(con, msgspec.structs.replace(fault, environment=row.environment, updated_at=now), intent)
 
 
 def take_over(con: sqlite3.Connection, run_id: str, owner: Owner, seen: int | None) -> int:
@@ -88,10 +92,7 @@ def commit_intent(con: sqlite3.Connection, row: FaultRow, record: Stamped, now: 
         raise StoreError(msg)
     _assert_epoch(con, row.run, row.epoch, ("RUNNING",))
     (environment,) = con.execute("SELECT environment FROM run WHERE id = ?", (row.run,)).fetchone()
-    row = msgspec.structs.replace(row, environment=environment, updated_at=now)
-    _assert_free(con, row)
-    con.execute(codec.INSERT_FAULT, codec.from_fault(row))
-    _append(con, row.run, record)
+    _insert_fault(con, msgspec.structs.replace(row, environment=environment, updated_at=now), record)
 
 
 def set_fault_state(
@@ -129,6 +130,21 @@ def append(con: sqlite3.Connection, run_id: str, record: Stamped, epoch: int | N
     if epoch is not None:
         _assert_epoch(con, run_id, epoch, ("RUNNING", "RECOVERING", "ENDED"))
     return journal.append(con, run_id, record)
+
+
+def _insert_run(con: sqlite3.Connection, row: RunRow, record: Stamped | None) -> None:
+    con.execute(codec.INSERT_RUN, codec.from_run(row))
+    con.execute(
+        "INSERT INTO summary (run, environment, experiment, started_at) VALUES (?, ?, ?, ?)",
+        (row.id, row.environment, row.experiment, row.started_at),
+    )
+    _append(con, row.id, record)
+
+
+def _insert_fault(con: sqlite3.Connection, row: FaultRow, record: Stamped) -> None:
+    _assert_free(con, row)
+    con.execute(codec.INSERT_FAULT, codec.from_fault(row))
+    _append(con, row.run, record)
 
 
 def _assert_epoch(con: sqlite3.Connection, run_id: str, epoch: int, states: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,18 @@ class Owner(msgspec.Struct, frozen=True):
         pid = os.getpid()
         _, start_time = _stat(pid)
         return cls(boot_id=_boot_id(), pid=pid, start_time=start_time, host=os.uname().nodename)
+
+    @classmethod
+    def nobody(cls) -> Owner:
+        """A process of this host that is gone: whatever it owns is anybody's to recover."""
+        return cls(boot_id="", pid=0, start_time=0, host=os.uname().nodename)
+
+
+def age_s(owner: Owner) -> float | None:
+    """Seconds since the process began, whatever the clock said meanwhile; None for another boot or host."""
+    if owner.host != os.uname().nodename or owner.boot_id != _boot_id():
+        return None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - owner.start_time / os.sysconf("SC_CLK_TCK")
 
 
 def alive(owner: Owner) -> bool | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -57,6 +57,22 @@ class Store(Protocol):
         figures: Mapping[str, float] | None = None,
     ) -> None:
         """Ends the run; the outcome in `record` (RunEnded) and `figures` go into its summary. Raises Fenced."""
+        ...
+
+    def adopt_run(
+        self,
+        run_id: str,
+        *,
+        environment: str,
+        experiment: str,
+        connections: Mapping[str, Any],
+        record: Stamped,
+        faults: Sequence[tuple[FaultRow, Stamped]],
+    ) -> None:
+        """Makes a run that nobody owns, with faults that were found on their targets, all of it or nothing.
+
+        Recovery takes it for any other dead run. Raises Busy when an open fault has one of the places.
+        """
         ...
 
     # --- faults ----------------------------------------------------------------------------------------------

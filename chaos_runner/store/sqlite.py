@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,6 +105,30 @@ class SqliteStore:
         self._db.write(
             lambda con: ledger.end_run(con, run_id, epoch, headline, record, figures or {}, now), reserve=True
         )
+
+    def adopt_run(
+        self,
+        run_id: str,
+        *,
+        environment: str,
+        experiment: str,
+        connections: Mapping[str, Any],
+        record: Stamped,
+        faults: Sequence[tuple[FaultRow, Stamped]],
+    ) -> None:
+        row = RunRow(
+            id=run_id,
+            environment=environment,
+            experiment=experiment,
+            state="RECOVERING",
+            epoch=1,
+            owner=Owner.nobody(),
+            deadline_at=record.at,
+            connections=dict(connections),
+            started_at=record.at,
+        )
+        now = self._clock()
+        self._db.write(lambda con: ledger.adopt_run(con, row, record, faults, now), reserve=True)
 
     def commit_intent(self, row: FaultRow, record: Stamped) -> None:
         now = self._clock()
