@@ -79,6 +79,17 @@ def write(run_id: str, state: Path, folder: Path) -> list[Path]:
     return written
 
 
+def rehearse() -> None:
+    """Loads all that `write` needs, by rendering the reports of a run that never was."""
+    from chaos_runner import store  # noqa: F401 -- loaded
+    from chaos_runner.history import fold
+    from chaos_runner.render.html import index
+
+    for kind in FILES:
+        registry.reports[kind](fold([]), [], [])
+    index.render([])
+
+
 def _index(state: Path, folder: Path) -> None:
     from chaos_runner import store
     from chaos_runner.render.html import index

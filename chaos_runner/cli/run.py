@@ -15,6 +15,7 @@ from chaos_runner.cli import common
 
 if TYPE_CHECKING:
     from chaos_runner.conduct import Finished
+    from chaos_runner.model import Notification
     from chaos_runner.plan import Plan
 
 
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     plan = _plan(args)
     _confirm(plan, args)
     state = common.state_dir(args)
+    wanted = _rehearsed(args)
     order = conduct.Order(
         plan=plan,
         state_dir=state,
@@ -56,8 +58,23 @@ def run(args: argparse.Namespace) -> int:
     reports = [] if args.no_report else _reports(finished, state, args.reports)
     with common.perhaps_unheard():
         _say_where(finished, headline, reports, args)
-    _notify(finished, headline, state, plan, args)
+    _notify(finished, headline, state, plan, wanted)
     return judge.exit_code(headline, finished.outcome.cleanup)
+
+
+def _rehearsed(args: argparse.Namespace) -> tuple[Notification, ...]:
+    """Whom to notify; and loads all that ending needs, for by then the package, its file or the handles may be gone."""
+    from chaos_runner import notifying, registry  # noqa: F401 -- loaded
+    from chaos_runner.cli import report, trouble  # noqa: F401
+
+    wanted = common.configuration(args).config.notify
+    if wanted:
+        from chaos_runner.clients import http  # noqa: F401
+
+        _ = registry.notifiers["webhook"]
+    if not args.no_report:
+        report.rehearse()
+    return wanted
 
 
 def _plan(args: argparse.Namespace) -> Plan:
@@ -148,9 +165,8 @@ def _view(plan: Plan, args: argparse.Namespace) -> Any:
     return live.viewing(plan, events=args.events, quiet=quiet, redraw=common.colourful(sys.stderr) and not quiet)
 
 
-def _notify(finished: Finished, headline: str, state: Path, plan: Plan, args: argparse.Namespace) -> None:
+def _notify(finished: Finished, headline: str, state: Path, plan: Plan, wanted: tuple[Notification, ...]) -> None:
     """Notifications belong to the operator's file; a plan that is run again uses those of today."""
-    wanted = common.configuration(args).config.notify
     if not wanted:
         return
     import functools
