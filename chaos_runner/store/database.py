@@ -238,8 +238,18 @@ def _create(path: Path) -> None:
         with told(path), contextlib.closing(connect(draft, "rw")) as con:
             make_durable(con)
             schema.migrate(con)
+            _fold_in(con)
         with contextlib.suppress(FileExistsError):  # another process was faster, and its ledger is as good
             path.hardlink_to(draft)
     finally:
-        draft.unlink(missing_ok=True)
+        for name in (draft.name, f"{draft.name}-wal", f"{draft.name}-shm"):
+            draft.with_name(name).unlink(missing_ok=True)
     disk.sync_folder(path.parent)
+
+
+def _fold_in(con: sqlite3.Connection) -> None:
+    """Moves the log into the file, durably. Closing does so too, but keeps it to itself when a write fails."""
+    busy, _, _ = con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        msg = "somebody else has opened a ledger that is still being made"
+        raise StoreError(msg)
