@@ -62,7 +62,8 @@ def drives_of(
 def _life(row: FaultRow, kinds: Kinds, age_max_s: float) -> Life:
     fences = isinstance(fault_of(row, kinds), Fences)
     life = Life(state="INJECTED", reversible=row.reversible, fences=fences, certain=False)
-    if row.state != "WATCHING":
+    # UNDONE was read as gone too, and its driver died before the next write: to undo it again would be told twice.
+    if row.state not in {"UNDONE", "WATCHING"}:
         return life
     # The rest of its watch is enough, or no later run could ever close it.
     left = watch_left_s(row.updated_at, time.time(), age_max_s)
