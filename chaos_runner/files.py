@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from chaos_runner import configure, expect, load, registry, spelling
+from chaos_runner import configure, expect, load, radius, registry, spelling
 from chaos_runner.api import Metric
 from chaos_runner.expect import Clause
 from chaos_runner.load import Invalid, Loaded, Node, Problem
 from chaos_runner.load.nodes import locate
-from chaos_runner.model import Check, Checks, Config, Experiment
+from chaos_runner.model import Check, Checks, Config, Experiment, Where
 from chaos_runner.rule import allowance
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -76,7 +76,7 @@ def _clause_problems(check: Check, node: Node, name: str, file: str) -> Iterator
 
 
 def _misfits(check: Check) -> Iterator[tuple[str, int, str]]:
-    metrics = msgspec.convert(check.with_, registry.probes[check.probe]).metrics()
+    metrics = _probe(check).metrics()
     for field in ("expect", "during"):
         for n, clause in enumerate(getattr(check, field)):
             why = _misfit(clause, metrics, check)
@@ -89,24 +89,38 @@ def _problems(loaded: Loaded[Experiment]) -> Iterator[Problem]:
     for name, check in experiment.steady_state.items():
         for field, n, why in _misfits(check):
             yield _at(loaded, ("steady_state", name, field, n), why)
-    for path, confirmations in _confirmations(experiment):
-        for n, confirmation in enumerate(confirmations):
-            if confirmation.check and confirmation.check not in experiment.steady_state:
-                yield _at(loaded, (*path, n), spelling.unknown("check", confirmation.check, experiment.steady_state))
+    for path, why in (*_unconfirmable(experiment), *radius.problems(experiment, registry.faults)):
+        yield _at(loaded, path, why)
 
 
-def _confirmations(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    for n, step in enumerate(experiment.method):
-        for lane, inner in enumerate(getattr(step, "parallel", ())):
-            yield ("method", n, "parallel", lane, "confirm"), inner.confirm
-        yield ("method", n, "confirm"), getattr(step, "confirm", ())
+def _unconfirmable(experiment: Experiment) -> Iterator[Where]:
+    """Confirmations by what no check measures."""
+    known = experiment.steady_state
+    for path, step in experiment.placed():
+        for n, one in enumerate(step.confirm):
+            if one.check and one.check not in known:
+                yield (*path, "confirm", n), spelling.unknown("check", one.check, known)
+            elif one.check and (why := _unmeasured(one.metric, known[one.check])):
+                yield (*path, "confirm", n), why
+
+
+def _unmeasured(name: str, check: Check) -> str:
+    metrics = _probe(check).metrics()
+    return "" if any(metric.covers(name) for metric in metrics) else _no_metric(name, metrics, check)
+
+
+def _no_metric(name: str, metrics: tuple[Metric, ...], check: Check) -> str:
+    return spelling.unknown(f"metric of probe '{check.probe}'", name, [metric.name for metric in metrics])
+
+
+def _probe(check: Check) -> Any:
+    return msgspec.convert(check.with_, registry.probes[check.probe])
 
 
 def _misfit(clause: Clause, metrics: tuple[Metric, ...], check: Check) -> str:
     metric = next((metric for metric in metrics if metric.covers(clause.metric)), None)
     if metric is None:
-        names = [metric.name for metric in metrics]
-        return spelling.unknown(f"metric of probe '{check.probe}'", clause.metric, names)
+        return _no_metric(clause.metric, metrics, check)
     if metric.kind == "event":
         try:
             allowance(clause)

@@ -13,12 +13,15 @@ import msgspec
 from msgspec import Meta
 
 from chaos_runner import spelling
-from chaos_runner.expect import Clause, Duration, Percent
+from chaos_runner.expect import Clause, Duration, Percent, written
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 Text = Annotated[str, Meta(min_length=1, max_length=4000)]
 Count = Annotated[int, Meta(ge=1, le=10_000)]
 SecretRef = Annotated[str, Meta(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$", max_length=4096)]
+Address = Annotated[  # urlsplit would drop a tab or a line break without a word
+    str, Meta(pattern=r"^[^\s\x00-\x1f\x7f-\x9f]+$", max_length=2000, description="an address without blanks")
+]
 Where = tuple[tuple[str | int, ...], str]  # a path below the value, and a sentence
 
 
@@ -125,8 +128,14 @@ class Alerts(Value, frozen=True):
 class Pick(msgspec.Struct, frozen=True):
     """How many of the matching targets: a number, or a share that is rounded down."""
 
+    written: ClassVar[str] = "a number or a percentage"
+
     number: int = 0
     share: float = 0.0
+
+    def __str__(self) -> str:
+        """As an author writes it."""
+        return written("percent", self.share) if self.share else str(self.number)
 
 
 class Confirmation(msgspec.Struct, frozen=True):
@@ -197,10 +206,16 @@ class Experiment(Value, frozen=True):
 
     def faults(self) -> tuple[FaultStep, ...]:
         """All fault steps in order, those inside `parallel:` included."""
-        found: list[FaultStep] = []
-        for step in self.method:
-            found += [step] if isinstance(step, FaultStep) else step.parallel if isinstance(step, ParallelStep) else []
-        return tuple(found)
+        return tuple(step for _path, step in self.placed())
+
+    def placed(self) -> Iterator[tuple[tuple[str | int, ...], FaultStep]]:
+        """All fault steps in order, each with its path in the file."""
+        for n, step in enumerate(self.method):
+            if isinstance(step, FaultStep):
+                yield ("method", n), step
+            elif isinstance(step, ParallelStep):
+                for lane, inner in enumerate(step.parallel):
+                    yield ("method", n, "parallel", lane), inner
 
     def problems(self) -> Iterator[Where]:
         """Mistakes that need more than one field to see."""
@@ -210,6 +225,11 @@ class Experiment(Value, frozen=True):
         budget = self.abort.error_budget
         if budget is not None and budget.check not in self.steady_state:
             yield ("abort", "error_budget", "check"), spelling.unknown("check", budget.check, self.steady_state)
+        most = self.blast_radius.max_duration
+        for path, step in self.placed():
+            if step.for_ > most:
+                stays, allowed = written("duration", step.for_), written("duration", most)
+                yield (*path, "for"), f"the fault would stay {stays}; blast_radius.max_duration allows {allowed}"
 
 
 # --- what belongs to the operator --------------------------------------------------------------------------------
@@ -218,7 +238,7 @@ class Experiment(Value, frozen=True):
 class Toxiproxy(Value, frozen=True):
     """A Toxiproxy server; the word `embedded` means the demo's own."""
 
-    url: Annotated[str, Meta(pattern=r"^(embedded|https?://.+)$", max_length=2000)]
+    url: Annotated[str, Meta(pattern=r"^(embedded|https?://[^\s\x00-\x1f\x7f-\x9f]+)$", max_length=2000)]
     token: SecretRef | None = None
 
 
@@ -256,7 +276,7 @@ class Environment(Value, frozen=True):
         Literal["none", "type-name"], Meta(description="type-name: a person types the environment's name before a run")
     ] = "none"
     toxiproxy: Toxiproxy | None = None
-    services: Annotated[dict[str, str], Meta(description="service name -> base URL or host:port")] = {}
+    services: Annotated[dict[str, Address], Meta(description="service name -> base URL or host:port")] = {}
     processes: Annotated[dict[str, ProcessRef], Meta(description="process name -> where its pid is")] = {}
     commands: Annotated[
         tuple[str, ...], Meta(description="absolute paths of the programs that `command` faults and probes may start")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import anyio
 import msgspec
+from anyio import open_process  # anyio loads it when it is asked for, which may be too late
 from anyio.abc import Process
 
 from chaos_runner.api import Doubt, Env, Refused
@@ -67,6 +68,13 @@ class _Output:
         os.close(self._read_end)
 
 
+def misfit(argv: tuple[str, ...]) -> str:
+    """Why no environment can allow this, as a sentence; empty when one may."""
+    if argv[0].startswith("/"):
+        return ""
+    return f"'{argv[0]}' is not an absolute path, as the environment's `commands:` has them"
+
+
 def check(env: Env, argv: tuple[str, ...]) -> str:
     """Why this may not be run, as a sentence; empty when it may."""
     if not argv or argv[0] not in env.environment.commands:
@@ -99,7 +107,7 @@ async def run(env: Env, argv: tuple[str, ...], limit_s: float, extra: Mapping[st
 
 async def _started(argv: tuple[str, ...], env: Mapping[str, str], out: _Output, err: _Output) -> Process:
     try:
-        return await anyio.open_process(
+        return await open_process(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=out.write_end,

@@ -43,6 +43,9 @@ class CommandFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     def problems(self) -> Iterator[Where]:
         """Mistakes that need more than one field to see."""
+        for name in ("do", "undo", "verify"):
+            if why := commands.misfit(getattr(self, name)):
+                yield (name, 0), why
         if not 0.1 <= self.timeout <= LIMIT_S:
             yield ("timeout",), f"between 100ms and {LIMIT_S:g}s"
 

@@ -97,12 +97,18 @@ def in_words(shape: Shape, parsed: Container[type] = ()) -> str:
     if shape.form == "map" and shape.of[1].form != "any":
         return f"a mapping of names to {in_words(shape.of[1], parsed)}"
     if shape.form == "struct" and shape.cls not in parsed:
-        return f"a mapping ({', '.join(field.key for field in fields(shape.cls))})"
+        return _mapping(shape.cls)
     if shape.form == "struct":
-        return f"text ({summary(shape.cls).rstrip('.')})"
+        forms = f"{words.scalar(shape.cls)} or {_mapping(shape.cls)}" if words.strict(shape.cls) else ""
+        said = "" if shape.rules.description else f" ({summary(shape.cls).rstrip('.')})"
+        return (forms or words.scalar(shape.cls)) + said
     if shape.form == "union":
         return " or ".join(in_words(member, parsed) for member in shape.of if member.form != "null")
     return words.expected(shape, parsed)
+
+
+def _mapping(cls: Any) -> str:
+    return f"a mapping ({', '.join(field.key for field in fields(cls))})"
 
 
 def _default(field: Field) -> str:
@@ -117,4 +123,6 @@ def _default(field: Field) -> str:
         return f"default {value}"
     if isinstance(value, tuple | list) and value and all(isinstance(item, str) for item in value):
         return f"default [{', '.join(value)}]"
-    return "optional" if not isinstance(value, msgspec.Struct) else "has defaults"
+    if isinstance(value, msgspec.Struct):
+        return f"default {value}" if hasattr(value, "written") else "has defaults"
+    return "optional"

@@ -29,13 +29,19 @@ def expected(shape: Shape, parsed: Container[type] = ()) -> str:
     if shape.form == "choice":
         return ("one of " if len(shape.choices) > 1 else "") + spelling.listed(shape.choices)
     if shape.form == "struct" and shape.cls in parsed:
-        return "text or a mapping" if _strict(shape.cls) else "text"
+        return scalar(shape.cls) + (" or a mapping" if strict(shape.cls) else "")
     if shape.form == "union":
         return " or ".join(dict.fromkeys(expected(member, parsed) for member in shape.of if member.form != "null"))
     return _FORMS[shape.form]
 
 
-def _strict(cls: type) -> bool:
+def scalar(cls: type) -> str:
+    """How a Struct that is written as a scalar looks: its `written`, else text."""
+    return str(getattr(cls, "written", "text"))
+
+
+def strict(cls: type) -> bool:
+    """Whether it refuses unknown keys: such a Struct is also read from a mapping."""
     return bool(getattr(cls, "__struct_config__").forbid_unknown_fields)  # noqa: B009 - unknown to the type checker
 
 

@@ -47,6 +47,8 @@ def parse(text: str) -> Address:
     """Reads `http://host:port/base`, `https://host` or `host:port`. Raises Refused."""
     from urllib.parse import urlsplit
 
+    if not text.isprintable() or " " in text:  # urlsplit would drop a line break without a word
+        raise Refused(f"{text!r:.80} is not an address: it holds a blank or a character that nobody can see")
     scheme = text.partition("://")[0] if "://" in text else ""
     try:
         split = urlsplit(text if scheme else f"//{text}")
@@ -66,6 +68,15 @@ def parse(text: str) -> Address:
         raise Refused(f"'{text}' has no port; write {text}:80")
     refuse_metadata(host)
     return Address(host, port or (443 if scheme == "https" else 80), scheme == "https", split.path.rstrip("/"))
+
+
+def wrong(text: str) -> str:
+    """Why this is no address that a probe may go to, as a sentence; empty when it is one."""
+    try:
+        parse(text)
+    except Refused as why:
+        return str(why)
+    return ""
 
 
 async def check(where: Address) -> None:

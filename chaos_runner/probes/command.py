@@ -27,6 +27,8 @@ class CommandProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     def problems(self) -> Iterator[Where]:
         """Mistakes that need more than one field to see."""
+        if why := commands.misfit(self.argv):
+            yield ("argv", 0), why
         if not 0.1 <= self.timeout <= LIMIT_S:
             yield ("timeout",), f"between 100ms and {LIMIT_S:g}s"
 

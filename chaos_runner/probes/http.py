@@ -65,14 +65,16 @@ class HttpProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """Mistakes that need more than one field to see."""
         if bool(self.service) == bool(self.url):
             yield (), "name a service with `service:`, or an address with `url:`"
+        elif self.url and (why := _addresses.wrong(self.url)):
+            yield ("url",), why
         if not 0.01 <= self.timeout <= 8:
             yield ("timeout",), "between 10ms and 8s"
         if self.rate is not None and not 0.1 <= self.rate <= RATE_MAX:
             yield ("rate",), f"between 6/m and {RATE_MAX:g}/s"
         try:
             _streams.statuses(self.status)
-        except ValueError as why:
-            yield ("status",), str(why)
+        except ValueError as odd:
+            yield ("status",), str(odd)
         for name, value in self.headers.items():
             if not _HEADER.fullmatch(name) or not value.isprintable() or not value.isascii():
                 yield ("headers", name), "no header of HTTP/1.1"

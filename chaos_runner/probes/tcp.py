@@ -52,6 +52,8 @@ class TcpProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """Mistakes that need more than one field to see."""
         if bool(self.service) == bool(self.address):
             yield (), "name a service with `service:`, or an address with `address:`"
+        elif self.address and (why := _addresses.wrong(self.address)):
+            yield ("address",), why
         if not 0.01 <= self.timeout <= 8:
             yield ("timeout",), "between 10ms and 8s"
         if self.rate is not None and not 0.1 <= self.rate <= RATE_MAX:
