@@ -113,19 +113,23 @@ def _windows(course: Course) -> list[frozenset[int]]:
 
 def _outcome(course: Course, clauses: tuple[ClauseJudged, ...]) -> Outcome:
     stop = course.loop.stop
-    left = tuple(
-        f"{one.planned.kind} on {one.planned.target.key} ({one.drive.row.id}): {one.drive.life.why}"
-        for one in course.done
-        if one.left
-    )
     return judge.outcome(
         clauses,
         stopped_by=stop.stopped_by if stop else "nothing",
         stopped_why=stop.why if stop else "",
         cleanup=course.cleanup,
-        left=left,
+        left=_left(course),
         deviations=course.deviations,
         doubts=course.doubts,
+    )
+
+
+def _left(course: Course) -> tuple[str, ...]:
+    """What may still be on which target, as sentences."""
+    return tuple(
+        f"{one.planned.kind} on {one.planned.target.key} ({one.drive.row.id}): {one.drive.life.why}"
+        for one in course.done
+        if one.left
     )
 
 
@@ -150,7 +154,8 @@ def broken_by(course: Course, bug: BaseException) -> None:
 
 
 def _broken_off(course: Course, stopped_by: StoppedBy, why: str, verdict: str = "") -> None:
-    outcome = Outcome(finding="UNKNOWN", stopped_by=stopped_by, cleanup=course.cleanup, why=why)
+    told = "; ".join([*_left(course), why])
+    outcome = Outcome(finding="UNKNOWN", stopped_by=stopped_by, cleanup=course.cleanup, why=told)
     course.journal.end(records.RunEnded(outcome=outcome), {}, verdict=verdict)
 
 

@@ -238,3 +238,20 @@ def test_a_fault_whose_fields_do_not_fit_touches_nothing(rig: Rig) -> None:
 
     assert rig.world.count("prepare") == 0
     assert kinds
+
+
+def test_what_is_left_is_named_beside_the_bug(rig: Rig) -> None:
+    def poisoned(status: Status) -> None:
+        if status.tick > 10:
+            raise RuntimeError("oh dear")
+
+    rig.well()
+    rig.world.always("revert", Reply(lands=False, error="doubt", why="no route"))
+    rig.on_show = poisoned
+    with travels(RuntimeError, "oh dear"):
+        rig.run(experiment())
+
+    ended = rig.records(RunEnded)[0]
+    assert rig.ledger.run("r1").headline == "NOT_REVERTED"
+    assert "fake on fake/one (r1.0): no route" in ended.outcome.why
+    assert "oh dear" in ended.outcome.why
