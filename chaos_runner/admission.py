@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import get_args
 
@@ -37,7 +36,7 @@ def _check_places(plan: Plan, ledger: Store) -> None:
 def _why(held: FaultRow) -> str:
     if held.state != "WATCHING":
         return "is not undone"
-    left = math.ceil(watch_left_s(held.updated_at, time.time()))
+    left = math.ceil(watch_left_s(held))
     if not left:
         return "was watched for late requests, and is not closed yet"
     return f"is undone, and still watched for late requests for {left} s"

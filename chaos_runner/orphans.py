@@ -6,7 +6,6 @@ Never injects. Each is taken for injected, whatever its row says, and for one wh
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
@@ -19,7 +18,7 @@ from chaos_runner.api import LEASE_TTL_S, Doubt, Env, Fault, Fences, Leases, Ref
 from chaos_runner.clock import nursery
 from chaos_runner.drive import PATIENCE_S, By, Drive, Journal
 from chaos_runner.lifecycle import WATCH_S, Life
-from chaos_runner.store import FaultRow
+from chaos_runner.store import FaultRow, since_s
 
 Kinds = Mapping[str, type[Any]]
 
@@ -48,34 +47,32 @@ def drives_of(
     shout: Callable[[str], None],
     relieved: Callable[[str], str] | None = None,
     kinds: Kinds = registry.faults,
-    age_max_s: float = math.inf,
 ) -> list[Drive]:
-    """What undoes these rows; none of their states is older than `age_max_s`. Raises Unusable."""
-
-    def drive(row: FaultRow) -> Drive:
-        fault, life = fault_of(row, kinds), _life(row, kinds, age_max_s)
-        return Drive(row, fault, env, journal, by=by, life=life, shout=shout, relieved=relieved)
-
-    return [drive(row) for row in rows]
+    """What undoes these rows. Raises Unusable."""
+    return [
+        Drive(row, fault_of(row, kinds), env, journal, by=by, life=_life(row, kinds), shout=shout, relieved=relieved)
+        for row in rows
+    ]
 
 
-def _life(row: FaultRow, kinds: Kinds, age_max_s: float) -> Life:
+def _life(row: FaultRow, kinds: Kinds) -> Life:
     fences = isinstance(fault_of(row, kinds), Fences)
     life = Life(state="INJECTED", reversible=row.reversible, fences=fences, certain=False)
     # UNDONE was read as gone too, and its driver died before the next write: to undo it again would be told twice.
     if row.state not in {"UNDONE", "WATCHING"}:
         return life
     # The rest of its watch is enough, or no later run could ever close it.
-    left = watch_left_s(row.updated_at, time.time(), age_max_s)
-    return msgspec.structs.replace(life, state="WATCHING", watch_s=left)
+    return msgspec.structs.replace(life, state="WATCHING", watch_s=watch_left_s(row))
 
 
-def watch_left_s(since: float, now: float, age_max_s: float = math.inf) -> float:
-    """What is left of the watch over a fault that was read as gone at `since`, by the wall clock; never over WATCH_S.
+def watch_left_s(row: FaultRow) -> float:
+    """What is left of the watch over a fault that is WATCHING; a clock that was set changes nothing.
 
-    A clock that was set back means a whole watch; one that was set forward ends none before `age_max_s` have passed.
+    After a reboot the wall clock is all there is: where it says that the watch has not begun, it is a whole one.
     """
-    age_s = min(now - since, age_max_s)
+    age_s = since_s(row.outcome)
+    if age_s is None:
+        age_s = time.time() - row.updated_at
     return WATCH_S if age_s < 0 else max(0.0, WATCH_S - age_s)
 
 

@@ -6,12 +6,11 @@ inject nothing more; then it is killed, and everything it left is undone, verifi
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import anyio
 import msgspec
@@ -25,7 +24,7 @@ from chaos_runner.model import Environment
 from chaos_runner.orphans import Kinds, Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
 from chaos_runner.plan import Refusal
 from chaos_runner.records import Outcome, RunEnded
-from chaos_runner.store import FaultRow, Owner, RunRow, Store, StoreError, age_s, alive
+from chaos_runner.store import FaultRow, Owner, RunRow, Store, StoreError, alive, since_s
 
 WAIT_FOR_GUARDIAN_S = 20.0
 KILL_S = 1.0
@@ -49,15 +48,18 @@ async def recover(
     patience_s: float = 60.0,
     watch: bool = False,
     again: bool = False,
+    only: Container[str] | None = None,
     kinds: Kinds = registry.faults,
 ) -> list[Recovered]:
-    """Recovers every dead run of the environment (of all, for None). Runs whose owner lives are not touched.
+    """Recovers every dead run of the environment (of all, for None), or `only` these. Runs that live are not touched.
 
     With `watch` it stays until uncertain faults are closed; else they are left fenced and WATCHING. With `again` also
     what this very process recovered earlier: a janitor that goes on living must not keep what it left from itself.
     """
     found = []
     for one in ledger.unfinished_runs(environment):
+        if only is not None and one.id not in only:
+            continue
         run = one if again and _ours(one) else await _orphaned(ledger, one)
         if run is None:
             continue
@@ -132,9 +134,7 @@ class _Takeover(msgspec.Struct):
         connections = msgspec.convert(run.connections, Environment)
         env = Env(run.environment, connections, configure.secrets(configure.references(run.connections)))
         _watch_anew(rows, journal)
-        drives = drives_of(
-            rows, env, journal, by="recovery", shout=self.tell, kinds=self.kinds, age_max_s=_age_max_s(run)
-        )
+        drives = drives_of(rows, env, journal, by="recovery", shout=self.tell, kinds=self.kinds)
         try:
             async with leased(drives, env):
                 await undo_all(drives, patience_s=self.patience_s, keep_on=self.watch)
@@ -148,16 +148,11 @@ class _Takeover(msgspec.Struct):
         return drives
 
 
-def _age_max_s(run: RunRow) -> float:
-    """How old the states of its faults can be at most: their owner wrote them, and the boot clock knows its age."""
-    known = age_s(run.owner)
-    return math.inf if known is None else known
-
-
 def _watch_anew(rows: list[FaultRow], journal: RunJournal) -> None:
-    """A watch that began in the future, for the clock was set back, begins now: else it would last until then."""
+    """A watch begins now where it was not begun, or by another boot's clock and at a time that is still to come."""
     for row in rows:
-        if row.state == "WATCHING" and row.updated_at > time.time():
+        unborn = since_s(row.outcome) is None and row.updated_at > time.time()
+        if row.state == "UNDONE" or (row.state == "WATCHING" and unborn):
             journal.save_state(row.id, "WATCHING", None, journal.now())
 
 

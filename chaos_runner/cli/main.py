@@ -32,6 +32,7 @@ COMMANDS = {
     "halt": "stop what runs and block what would start",
     "resume": "release a lever that `halt` pulled",
     "recover": "undo what dead runs left behind",
+    "janitor": "the same for timers, and also from the marks on targets",
     "status": "what runs now, which levers are pulled, what is left over",
     "history": "past runs",
     "report": "render a run as html, junit, markdown or json",

@@ -1,7 +1,7 @@
 """Ledger and journal: what was done to which target and how to undo it, what was recorded, what was measured."""
 
 from chaos_runner.store.errors import Busy, Fenced, NoLedger, StoreError
-from chaos_runner.store.owner import Owner, age_s, alive
+from chaos_runner.store.owner import Owner, alive, since_s
 from chaos_runner.store.protocol import Store
 from chaos_runner.store.rows import FaultRow, RunRow, RunState, Stamped, Summary
 from chaos_runner.store.sqlite import SqliteStore, open_store
@@ -19,7 +19,7 @@ __all__ = [
     "Store",
     "StoreError",
     "Summary",
-    "age_s",
     "alive",
     "open_store",
+    "since_s",
 ]

@@ -30,11 +30,20 @@ class Owner(msgspec.Struct, frozen=True):
         return cls(boot_id="", pid=0, start_time=0, host=os.uname().nodename)
 
 
-def age_s(owner: Owner) -> float | None:
-    """Seconds since the process began, whatever the clock said meanwhile; None for another boot or host."""
-    if owner.host != os.uname().nodename or owner.boot_id != _boot_id():
+def boot_stamp() -> str:
+    """Now, by a clock that nobody can set, and that goes on while the machine sleeps."""
+    return f"{_boot_id()} {time.clock_gettime(time.CLOCK_BOOTTIME):.3f}"
+
+
+def since_s(stamp: str) -> float | None:
+    """Seconds since such a moment; None for one of another boot, and for what is none."""
+    boot_id, _, seconds = stamp.partition(" ")
+    if boot_id != _boot_id():
         return None
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - owner.start_time / os.sysconf("SC_CLK_TCK")
+    try:
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - float(seconds)
+    except ValueError:
+        return None
 
 
 def alive(owner: Owner) -> bool | None:

@@ -44,7 +44,8 @@ class RunRow(msgspec.Struct, frozen=True):
 class FaultRow(msgspec.Struct, frozen=True):
     """One fault on one target and all it takes to undo it. `environment` and `updated_at` are the store's to fill.
 
-    `unusable` is a sentence when the row is damaged; its undo is then empty, so that nobody acts on it.
+    `unusable` is a sentence when the row is damaged; its undo is then empty, so that nobody acts on it. While it is
+    WATCHING, `outcome` is when that began by the boot clock.
     """
 
     id: str

@@ -13,7 +13,7 @@ from chaos_runner.records import AnyRecord, Entry, Sample
 from chaos_runner.store import codec, disk, history, journal, ledger
 from chaos_runner.store.database import Database
 from chaos_runner.store.errors import NoLedger, StoreError
-from chaos_runner.store.owner import Owner
+from chaos_runner.store.owner import Owner, boot_stamp
 from chaos_runner.store.reader import Reader
 from chaos_runner.store.rows import FaultRow, RunRow, Stamped, Summary
 
@@ -138,6 +138,7 @@ class SqliteStore:
         self, fault_id: str, epoch: int, state: State, outcome: str = "", record: Stamped | None = None
     ) -> None:
         now = self._clock()
+        outcome = outcome or (boot_stamp() if state == "WATCHING" else "")
         self._db.write(
             lambda con: ledger.set_fault_state(con, fault_id, epoch, state, outcome, record, now), reserve=True
         )

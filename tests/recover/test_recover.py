@@ -9,7 +9,7 @@ import anyio
 import msgspec
 import pytest
 
-from chaos_runner import orphans, store
+from chaos_runner import store
 from chaos_runner.api import Env
 from chaos_runner.lifecycle import WATCH_S
 from chaos_runner.model import ParallelStep
@@ -17,6 +17,7 @@ from chaos_runner.records import FaultReverted, RunEnded, Target
 from chaos_runner.store import Fenced, Owner
 from chaos_runner.testing import LOST_REQUEST, Reply
 from tests.engine.kit import DEAD, Crash, Rig, experiment, harm, travels, virtually
+from tests.recover.kit import began
 
 
 @pytest.fixture
@@ -70,11 +71,10 @@ def test_whoever_stays_closes_what_is_fenced(dead: Rig) -> None:
     assert dead.recover() == []
 
 
-def test_whoever_comes_after_the_watch_closes_what_is_fenced(dead: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_comes_after_the_watch_closes_what_is_fenced(dead: Rig) -> None:
     dead.recover()
     _orphan(dead)
-    now = orphans.time.time
-    monkeypatch.setattr(orphans.time, "time", lambda: now() + WATCH_S + 1)
+    began(dead, WATCH_S + 1)
     dead.recover()
 
     assert dead.states() == ["CLOSED", "CLOSED"]
