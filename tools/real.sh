@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the real parts: Toxiproxy (a Go module), Redis and Chromium (Debian packages, as root only).
+# Installs the real parts: Toxiproxy (a Go module), Redis, Chromium and strace (Debian packages, as root only).
 set -eu
 cache=$1 version=$2
 if [ ! -x "$cache/toxiproxy-$version/server" ]; then
@@ -9,6 +9,7 @@ fi
 missing=""
 command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v strace >/dev/null 2>&1 || missing="$missing strace"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" != 0 ]; then
         echo "not installed (needs root):$missing" >&2
@@ -18,4 +19,4 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 # a list of package names
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
-echo "real parts: $cache/toxiproxy-$version/server, $(command -v redis-server), $(command -v chromium)"
+echo "real parts: $cache/toxiproxy-$version/server, $(command -v redis-server), $(command -v chromium), $(command -v strace)"

@@ -1,0 +1,241 @@
+"""Every point at which something can die, found by tracing it once: system calls by name and count, requests, writes.
+
+A call that nobody outside can see, and that waits for nothing, is the same point as the next one that is seen: the
+world is no different. Those quiet calls are sampled, and so is the start before the first intent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import math
+import queue
+import random
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from chaos_runner import store
+from chaos_runner.records import FaultReverted, UndoBegan
+from tests.crash import scenes, tracer
+from tests.crash.bench import Slot
+from tests.crash.judge import Seen
+from tests.crash.relay import Moment, Role
+from tests.crash.scenes import Knock
+from tests.crash.tracer import Where
+
+KINDS = ("embedded", "real")
+QUIET = frozenset(
+    {
+        *("getpid", "getppid", "gettid", "geteuid", "uname", "getrandom", "rseq", "set_robust_list", "sched_yield"),
+        *("brk", "mmap", "munmap", "mremap", "mprotect", "madvise", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn"),
+        *("newfstatat", "statfs", "lseek", "read", "pread64", "recvfrom", "getdents64", "ioctl", "restart_syscall"),
+        *("socket", "getpeername", "getsockname", "getsockopt", "setsockopt", "epoll_create1", "epoll_ctl"),
+        "futex",  # threads take turns in Python; what they then do is seen
+    }
+)
+WRITES = frozenset({"pwrite64", "fdatasync", "fsync", "ftruncate", "fallocate", "write"})
+ERRORS = ("ENOSPC", "EIO")
+MARK = "getppid"
+MOMENTS: tuple[Moment, ...] = ("received", "forwarded", "answered")
+REQUESTS: dict[Role, int] = {"runner": 14, "guardian": 9, "recovery": 8}
+FIRST_OF_GUARDIAN = 1  # its first request is the one before it is ready
+
+Job = Callable[[Slot], Seen]
+
+
+class Section(NamedTuple):
+    """One way to die on one kind of server, with all its points."""
+
+    name: str
+    kind: str
+    jobs: list[Job]
+
+
+class Calls(NamedTuple):
+    """The points of a trace."""
+
+    start: list[Where]
+    loud: list[Where]
+    quiet: list[Where]
+
+
+def calls(trace: Path, mark: str = "") -> Calls:
+    """What a trace holds; before `mark`, if one is given, is the start."""
+    seen = tracer.steps(trace)
+    begins = next((n for n, step in enumerate(seen) if step.name == mark), 0)
+    start = _points(seen[:begins])
+    loud = _points((step for step in seen[begins:] if not _quiet(step)), start)
+    return Calls(start, loud, _points(seen[begins:], start + loud))
+
+
+def _quiet(step: tracer.Step) -> bool:
+    if step.name == "epoll_wait":
+        return ", 0)" in step.rest  # it only looks
+    return step.name in QUIET or (step.name == "openat" and "O_CREAT" not in step.rest)
+
+
+def _points(steps: Iterable[tracer.Step], known: Iterable[Where] = ()) -> list[Where]:
+    found = dict.fromkeys(Where(step.name, step.n) for step in steps)
+    return [where for where in found if where not in set(known)]
+
+
+def failures(found: Calls) -> list[Where]:
+    """Each write of the ledger fails, in both ways, once and from there on."""
+    writes = [where for where in found.start + found.loud if where.name in WRITES - {"write"}]
+    return [where._replace(what=what, on=on) for where in writes for what in ERRORS for on in (False, True)]
+
+
+def sections(slot: Slot) -> list[Section]:
+    """All there is for this kind of server."""
+    run, guardian, recovery, watched = _traced(slot)
+    kind = slot.kind
+
+    def all_of(name: str, scene: Callable[..., Seen], points: Iterable[object]) -> Section:
+        return Section(name, kind, [functools.partial(_play, scene, point) for point in points])
+
+    found = [
+        all_of("run", scenes.run_dies, run.loud),
+        all_of("run: its start", scenes.run_dies, run.start),
+        all_of("run: quiet calls", scenes.run_dies, run.quiet),
+        all_of("guardian", scenes.guardian_dies, guardian.loud),
+        all_of("guardian: quiet calls", scenes.guardian_dies, guardian.quiet),
+        all_of("recovery", _recovery("left"), recovery.loud),
+        all_of("recovery: quiet calls", _recovery("left"), recovery.quiet),
+        all_of("recovery of an intent", _recovery("intent"), recovery.loud),
+        all_of("recovery of what is undone", _recovery("undone"), recovery.loud),
+        all_of("recovery after a watch", _recovery("watched"), watched.loud),
+        all_of("requests", _knocked, _knocks()),
+        all_of("runner and guardian", _both, itertools.product(run.loud, _knocks("guardian"))),
+        all_of("full or broken disk", scenes.disk_fails, failures(run)),
+    ]
+    lease = all_of("nobody but the lease", scenes.lease_lapses, (k for k in _knocks("runner") if 5 <= k.n <= 8))
+    return [*found, lease] if kind == "embedded" else found
+
+
+def _play(scene: Callable[..., Seen], point: object, slot: Slot) -> Seen:
+    try:
+        return scene(slot, point)
+    except Exception as why:  # told as a finding of this point, and the others are played
+        slot.clear()
+        return Seen(str(point), False, 0.0, (f"{type(why).__name__}: {why}",))
+
+
+def _traced(slot: Slot) -> tuple[Calls, Calls, Calls, Calls]:
+    """A run, a guardian's takeover, a recovery, and one that ends a watch; undisturbed."""
+    traces = [slot.folder / f"{what}.trace" for what in ("run", "guardian", "recovery", "watched")]
+    slot.fresh()
+    assert slot.play("run", trace=traces[0])[0] == 0, slot.log.read_text()
+    slot.clear()
+    assert not scenes.guardian_dies(slot, None, traces[1]).problems
+    for what, trace in (("left", traces[2]), ("watched", traces[3])):
+        slot.fresh(left(slot, what))
+        if what == "left":
+            slot.lay()
+        assert slot.play("recovery", trace=trace)[0] == 0, slot.log.read_text()
+    assert slot.ledger.fault() == "CLOSED"
+    return calls(traces[0], MARK), calls(traces[1]), calls(traces[2]), calls(traces[3])
+
+
+def _knocks(*roles: Role) -> list[Knock]:
+    found = (Knock(role, n, moment) for role in roles or REQUESTS for n in range(REQUESTS[role]) for moment in MOMENTS)
+    return [knock for knock in found if knock.role != "guardian" or knock.n >= FIRST_OF_GUARDIAN]
+
+
+def _knocked(slot: Slot, knock: Knock) -> Seen:
+    return scenes.knocked(slot, knock, left(slot, "left") if knock.role == "recovery" else None)
+
+
+def _both(slot: Slot, pair: tuple[Where, Knock]) -> Seen:
+    return scenes.both_die(slot, *pair)
+
+
+def _recovery(what: str) -> Callable[[Slot, Where], Seen]:
+    def scene(slot: Slot, where: Where) -> Seen:
+        return scenes.recovery_dies(slot, where, left(slot, what), harmed=what in {"left", "intent"})
+
+    return scene
+
+
+def left(slot: Slot, what: str) -> Path:
+    """A state folder as a dead run left it; made once for each slot, whose addresses are in it."""
+    template = slot.folder / what
+    if not template.exists():
+        shutil.copytree(scenes.left(slot), template)
+        if what == "undone":
+            _undone(template)
+        elif what != "left":
+            with contextlib.closing(sqlite3.connect(template / "ledger.sqlite")) as con, con:
+                con.executescript(_EDITS[what])
+    return template
+
+
+# Its row says no more than INTENT; or it was read as gone, and fenced, over a minute ago.
+_EDITS = {
+    "intent": "UPDATE fault SET state = 'INTENT'",
+    "watched": "UPDATE fault SET state = 'WATCHING', updated_at = updated_at - 100;"
+    "UPDATE run SET owner = json_set(owner, '$.start_time', json_extract(owner, '$.start_time') - 20000)",
+}
+
+
+def _undone(template: Path) -> None:
+    """As one that died between two writes: the fault is on record as gone, and not yet as watched."""
+    with store.open_store(template, allow_tmpfs=True) as ledger:
+        [row] = ledger.open_faults()
+        for record, state in ((UndoBegan(fault=row.id, sent_t=1.0), "UNDOING"), (_reverted(row.id), "UNDONE")):
+            ledger.set_fault_state(row.id, 1, state, record=store.Stamped(record, time.time(), 1.0))
+
+
+def _reverted(fault: str) -> FaultReverted:
+    return FaultReverted(fault=fault, gone_t=1.0, by="runner")
+
+
+class Crew:
+    """Some slots of each kind, all at work at once."""
+
+    def __init__(self, folder: Path, kinds: Iterable[str], each: int) -> None:
+        self.slots = {kind: [Slot(folder / f"{kind}-{n}", kind) for n in range(each)] for kind in kinds}
+        self._free: dict[str, queue.SimpleQueue[Slot]] = {kind: queue.SimpleQueue() for kind in self.slots}
+        for kind, slots in self.slots.items():
+            for slot in slots:
+                self._free[kind].put(slot)
+
+    def sections(self) -> list[Section]:
+        """All there is, for each kind of server."""
+        with ThreadPoolExecutor(len(self.slots)) as pool:
+            return [one for found in pool.map(sections, [slots[0] for slots in self.slots.values()]) for one in found]
+
+    def play(self, drawn: list[tuple[Section, Job]], until: float = math.inf) -> Iterator[tuple[Section, Seen]]:
+        """Plays all, each on a slot of its kind, beginning none after `until`; kinds take turns, so no slot waits."""
+        with ThreadPoolExecutor(sum(len(slots) for slots in self.slots.values())) as pool:
+            by_kind = [[one for one in drawn if one[0].kind == kind] for kind in self.slots]
+            turns = [one for turn in itertools.zip_longest(*by_kind) for one in turn if one is not None]
+            played = pool.map(functools.partial(self._one, until), turns)
+            yield from (one for one in played if one is not None)
+
+    def _one(self, until: float, drawn: tuple[Section, Job]) -> tuple[Section, Seen] | None:
+        section, job = drawn
+        if time.monotonic() > until:
+            return None
+        slot = self._free[section.kind].get()
+        try:
+            return section, job(slot)
+        finally:
+            self._free[section.kind].put(slot)
+
+    def close(self) -> None:
+        for slots in self.slots.values():
+            for slot in slots:
+                slot.close()
+
+
+def drawn(section: Section, most: int | None, seed: str) -> list[Job]:
+    """At most so many of its points, by the seed; all for None."""
+    if most is None or most >= len(section.jobs):
+        return section.jobs
+    return random.Random(f"{seed} {section.name} {section.kind}").sample(section.jobs, most)

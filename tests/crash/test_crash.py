@@ -1,0 +1,142 @@
+"""Killed at any system call, in any request, or with a ledger that cannot be written: nothing is left, nothing twice.
+
+Some points, always the same; `make crash` plays them all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.crash import points, scenes, tracer
+from tests.crash.bench import Slot
+from tests.crash.judge import Seen
+from tests.crash.points import MARK, Crew, drawn, left
+from tests.crash.tracer import Where
+
+pytestmark = pytest.mark.real
+
+SEED = "4"
+LEASE = "nobody but the lease"
+SAMPLE = {
+    "run": 8,
+    "run: its start": 1,
+    "run: quiet calls": 1,
+    "guardian": 4,
+    "recovery": 6,
+    "recovery: quiet calls": 1,
+    "recovery of an intent": 1,
+    "recovery of what is undone": 2,
+    "recovery after a watch": 2,
+    "requests": 5,
+    "runner and guardian": 2,
+    "full or broken disk": 4,
+    LEASE: 1,
+}
+
+Found = dict[tuple[str, str], list[Seen]]
+
+
+@pytest.fixture(scope="session")
+def found(crew: Crew) -> Found:
+    """Some points of each section, all played."""
+    known = [one for one in crew.sections() if one.name in SAMPLE]
+    jobs = [(one, job) for one in known for job in drawn(one, SAMPLE[one.name], SEED)]
+    seen: Found = {(one.name, one.kind): [] for one in known}
+    for section, one in crew.play(jobs):
+        seen[section.name, section.kind].append(one)
+    print(Counter({f"{name} ({kind})": len(played) for (name, kind), played in seen.items()}))
+    return seen
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLE if name != LEASE])
+def test_no_fault_is_left_and_nothing_done_twice_wherever_it_dies(found: Found, name: str, kind: str) -> None:
+    assert len(found[name, kind]) == SAMPLE[name]
+    assert [one for one in found[name, kind] if one.problems] == []
+
+
+def test_where_nobody_is_left_the_lease_lapses(found: Found) -> None:
+    """On the embedded proxy; the real one knows no leases."""
+    assert [one.problems for one in found[LEASE, "embedded"]] == [()]
+
+
+def test_most_points_are_reached_and_they_are_many(found: Found, crew: Crew) -> None:
+    played = [one for section in found.values() for one in section]
+    reached = sum(one.reached for one in played)
+
+    assert reached >= 0.8 * len(played)
+    assert reached >= 30 * len(crew.slots)
+
+
+@pytest.fixture
+def slot(crew: Crew, kind: str) -> Slot:
+    return crew.slots[kind][0]
+
+
+@pytest.fixture
+def trace(found: Found, slot: Slot) -> Path:
+    """Of an undisturbed run; the points were found in it."""
+    return slot.folder / "run.trace"
+
+
+def test_the_intent_is_on_disk_before_the_first_byte_of_the_fault_leaves(trace: Path) -> None:
+    """What a killed process wrote outlives it even unsynced; what a host wrote that lost power does not."""
+    steps = tracer.steps(trace)
+    begins = next(n for n, step in enumerate(steps) if step.name == MARK)
+    leaves = next(n for n, step in enumerate(steps) if step.name == "sendto" and _posts_a_toxic(step.rest))
+    before = [step.name for step in steps[begins:leaves]]
+
+    assert "pwrite64" in before
+    assert before[::-1].index("fdatasync") < before[::-1].index("pwrite64"), "written, and not synced"
+
+
+def _posts_a_toxic(rest: str) -> bool:
+    return re.search(r'"POST /proxies/p/toxics', rest) is not None
+
+
+def test_a_removal_that_was_only_answered_is_noticed_by_a_recovery(slot: Slot) -> None:
+    slot.fresh(left(slot, "left"))
+    slot.lay()
+    slot.relay.lies = 1
+    code, _ = slot.play("recovery")
+
+    assert slot.relay.lies == 0
+    assert (code, slot.harm(), slot.ledger.fault()) == (0, False, "WATCHING")
+
+
+def test_a_removal_that_was_only_answered_is_noticed_by_a_guardian(slot: Slot) -> None:
+    slot.fresh()
+    with scenes.holding(slot) as (runner, _):
+        slot.relay.lies = 1
+        look = scenes.dead(slot, runner).until_settled()
+    slot.clear()
+
+    assert slot.relay.lies == 0
+    assert look.problems == set()
+    assert (slot.harm(), slot.ledger.fault()) == (False, "WATCHING")
+
+
+def test_a_ledger_whose_first_writes_fail_is_never_left_half_made(slot: Slot, trace: Path) -> None:
+    steps = tracer.steps(trace)
+    linked = next(n for n, step in enumerate(steps) if step.name == "link")
+    last = [step.n for step in steps[:linked] if step.name == "pwrite64"][-1]
+
+    for n in (last - 8, last):
+        assert scenes.disk_fails(slot, Where("pwrite64", n, "EIO")).problems == ()
+
+
+def test_a_tracer_that_is_not_there_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    assert tracer.problem() == "no strace: `make real` installs it"
+
+
+def test_quiet_calls_and_those_that_are_seen_are_all_there_are(trace: Path) -> None:
+    known = points.calls(trace, MARK)
+    every = {Where(step.name, step.n) for step in tracer.steps(trace)}
+
+    assert {*known.start, *known.loud, *known.quiet} == every
+    assert len(known.loud) > 150
