@@ -19,12 +19,12 @@ from chaos_runner.proxy.errors import ApiError
 from chaos_runner.proxy.leases import Leases
 from chaos_runner.proxy.proxies import Proxies, Wanted
 from chaos_runner.proxy.proxy import Proxy
-from chaos_runner.proxy.server import TEXT, Request, Response
+from chaos_runner.proxy.requests import TEXT, Request, Response, cleaned
 
 JSON = "application/json"
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
 NAMED: Mapping[str, tuple[int, ...]] = {"proxies": (1, 3), "chaos-runner": (3,)}
-CAPABILITIES = ("leases", "counters")
+CAPABILITIES = ("leases", "counters", "http")
 QUERY_FIELDS_MAX = 16
 
 Answer: TypeAlias = Response | Awaitable[Response]
@@ -34,13 +34,16 @@ Route: TypeAlias = Callable[..., Answer]
 class Api:
     """Answers requests about one set of proxies."""
 
-    def __init__(self, proxies: Proxies, leases: Leases, *, token: str = "", with_metrics: bool = False) -> None:
+    def __init__(
+        self, proxies: Proxies, leases: Leases, *, token: str = "", metrics: Callable[[], str] | None = None
+    ) -> None:
         self.proxies = proxies
         self.leases = leases
         self.token = token
         self.ids = request_ids()
         self.routes = self.table()
-        if with_metrics:
+        if metrics is not None:
+            self.metrics_text = metrics
             self.routes |= {("metrics",): {"*": self.metrics}}
 
     def table(self) -> dict[tuple[str, ...], Mapping[str, Route]]:
@@ -76,6 +79,8 @@ class Api:
         """The answer to one request; every refusal is an answer too."""
         if not self.allowed(request):
             return refusal(ApiError(401, "unauthorized"))
+        if (clean := cleaned(request.path)) is not None:
+            return Response(301, headers=(("Location", clean),))
         path, names = self.match(request.path)
         methods = self.routes.get(path)
         if methods is None:
@@ -148,7 +153,7 @@ class Api:
             made = [] if wanted else None
             await self.proxies.populate(wanted, [] if made is None else made)
         except ApiError as error:
-            return reply(error.status, error.body() | {"proxies": bodies_of(made)})
+            return reply(error.status, error.body() | {"proxies": bodies_of(made or None)})
         return reply(201, {"proxies": bodies_of(made)})
 
     async def reset(self, _: Request) -> Response:
@@ -164,29 +169,29 @@ class Api:
     def create_toxic(self, request: Request, name: str) -> Response:
         """Checks in the real server's order: body, stream, type, (lease,) name, attributes."""
         proxy = self.proxies.get(name)
-        fields = gojson.an_object(gojson.first_value(request.body), "toxiproxy.ToxicWrapper")
+        fields = gojson.an_object(gojson.first_value(request.body), "toxics.ToxicWrapper")
         kind = gojson.text_field(fields, "type", "", "ToxicWrapper")
         stream = gojson.text_field(fields, "stream", "downstream", "ToxicWrapper")
         toxicity = gojson.float32_field(fields, "toxicity", 1, "ToxicWrapper")
         called = gojson.text_field(fields, "name", "", "ToxicWrapper") or f"{kind}_{stream}"
         if stream.lower() not in toxics.STREAMS:
             raise ApiError(400, "stream was invalid, can be either upstream or downstream")
-        if kind not in toxics.ATTRIBUTES:
+        if not toxics.known(kind):
             raise ApiError(400, "invalid toxic type")
         if (run := toxics.run_of(called)) is not None:
             self.leases.require(run)
         if proxy.has_toxic(called):
             raise errors.toxic_exists()
-        values = toxics.attributes(kind, fields.get("attributes"), {})
-        return reply(200, proxy.add_toxic(called, kind, stream, toxicity=toxicity, attributes=values).body())
+        values = toxics.settings(kind, fields.get("attributes"), None)
+        return reply(200, proxy.add_toxic(called, kind, stream, toxicity=toxicity, settings=values).body())
 
     def update_toxic(self, request: Request, name: str, called: str) -> Response:
         """All of the change or nothing."""
         proxy = self.proxies.get(name)
         toxic = proxy.toxic(called)
-        fields = gojson.an_object(gojson.first_value(request.body), "toxiproxy.ToxicWrapper")
+        fields = gojson.an_object(gojson.first_value(request.body), "toxics.ToxicWrapper")
         toxicity = gojson.float32_field(fields, "toxicity", toxic.toxicity, "")
-        values = toxics.attributes(toxic.type, fields.get("attributes"), toxic.attributes)
+        values = toxics.settings(toxic.type, fields.get("attributes"), toxic.settings)
         proxy.update_toxic(toxic, toxicity, values)
         return reply(200, toxic.body())
 
@@ -213,7 +218,7 @@ class Api:
         return Response(204)
 
     def metrics(self, _: Request) -> Response:
-        return Response(200, metrics.text(self.proxies).encode(), "text/plain; version=0.0.4; charset=utf-8")
+        return Response(200, self.metrics_text().encode(), metrics.CONTENT_TYPE)
 
 
 def query(request: Request, name: str) -> list[str]:

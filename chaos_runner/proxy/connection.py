@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from chaos_runner.proxy import toxics
 from chaos_runner.proxy.counters import ToxicCount
+from chaos_runner.proxy.http.dialogue import Dialogue
 from chaos_runner.proxy.link import Link, Side
 from chaos_runner.proxy.stages import End
 from chaos_runner.proxy.toxics import Toxic
@@ -38,6 +39,7 @@ class Connection:
         self.seen: set[ToxicCount] = set()
         self.affected: set[ToxicCount] = set()
         self.payload = [False, False]
+        self.dialogue: Dialogue | None = None
         self.linger: asyncio.TimerHandle | None = None
 
     def side_made(self, side: Side) -> None:
@@ -48,8 +50,27 @@ class Connection:
 
     def joined(self) -> None:
         """The upstream has answered the dial: both links open."""
+        self.listen()
         self.up.open(self.proxy.chain(True))
         self.down.open(self.proxy.chain(False))
+
+    def listen(self) -> None:
+        """Has a dialogue while toxics want to know requests, or somebody still waits for an answer of theirs."""
+        wanted = [toxic for toxic in self.proxy.toxics if toxic.http is not None and self.drew(toxic)]
+        if wanted:
+            self.dialogue = self.dialogue or Dialogue(self.up, self.down)
+        if self.dialogue is not None:
+            self.dialogue.toxics = wanted
+            if not wanted and self.dialogue.idle:
+                self.dialogue = None
+        for toxic in wanted:
+            self.see(toxic.count)
+
+    def rethink(self) -> None:
+        """The toxics that know requests have changed, or nobody needs them here any more."""
+        self.listen()
+        self.up.rebuild(self.proxy.chain(True))
+        self.down.rebuild(self.proxy.chain(False))
 
     def side_lost(self, side: Side) -> None:
         """The socket is gone: what it sent still arrives, then the other side is closed."""

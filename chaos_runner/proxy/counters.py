@@ -23,17 +23,27 @@ class FlowCount:
 
 
 class ToxicCount:
-    """What one toxic name did on one proxy; a later toxic of that name goes on counting here."""
+    """What one toxic name did on one proxy; a later toxic of that name goes on counting here.
 
-    __slots__ = ("affected", "bytes", "delay_s", "streams")
+    `requests` were looked at and `hits` of them hit, by a toxic that knows requests.
+    """
+
+    __slots__ = ("affected", "bytes", "delay_s", "hits", "requests", "streams")
 
     def __init__(self) -> None:
-        self.streams = self.affected = self.bytes = 0
+        self.streams = self.affected = self.bytes = self.requests = self.hits = 0
         self.delay_s = 0.0
 
     def body(self) -> dict[str, object]:
         delay_ms = round(self.delay_s * 1000, 3)
-        return {"streams": self.streams, "affected": self.affected, "bytes": self.bytes, "delay_ms": delay_ms}
+        return {
+            "streams": self.streams,
+            "affected": self.affected,
+            "bytes": self.bytes,
+            "delay_ms": delay_ms,
+            "requests": self.requests,
+            "hits": self.hits,
+        }
 
 
 class ToxicCounts:

@@ -16,6 +16,7 @@ from math import inf
 from typing import TYPE_CHECKING, cast
 
 from chaos_runner.proxy.counters import FlowCount
+from chaos_runner.proxy.http.dialogue import Half
 from chaos_runner.proxy.stages import STAGES, End, Item, Stage
 from chaos_runner.proxy.toxics import Toxic
 
@@ -106,8 +107,8 @@ class Link:
         self.sink: Side | None = None
         # Not None only where a chunk can be written at once: no toxics, no first-chunk count, both sides there.
         self.direct: Callable[[bytes], None] | None = None
-        self.head: Stage | Link = self
-        self.stages: list[Stage] = []
+        self.head: Stage | Half | Link = self
+        self.stages: list[Stage | Half] = []
         self.early: list[Item] | None = []
         self.timer: asyncio.TimerHandle | None = None
         self.timer_at = inf
@@ -172,27 +173,36 @@ class Link:
         if self.closed or self.early is not None:
             return
         now = self.connection.clock()
-        stay = {stage.toxic for stage in self.stages if self.applies(stage.toxic)}
-        if not self.let_go(stay, now):
+        half = self.half()
+        if not self.let_go(half, now):
             return
-        kept = {stage.toxic: stage for stage in self.stages if stage.toxic in stay}
+        kept = {stage.toxic: stage for stage in self.stages if isinstance(stage, Stage)}
         self.stages = [kept.get(toxic) or self.stage(toxic, now) for toxic in chain if self.applies(toxic)]
+        if half is not None:
+            self.stages.insert(len(self.stages) if self.upstream else 0, half)  # nearest to the upstream
         for toxic in chain:
             self.connection.see(toxic.count)
-        after: Stage | Link = self
+        after: Stage | Half | Link = self
         for stage in reversed(self.stages):
             stage.after, after = after, stage
         self.head = after
         self.settle(now)
 
-    def let_go(self, stay: set[Toxic], now: float) -> bool:
+    def half(self) -> Half | None:
+        """The half of the connection's dialogue that belongs here, if it has one."""
+        dialogue = self.connection.dialogue
+        if dialogue is None:
+            return None
+        return dialogue.requests if self.upstream else dialogue.answers
+
+    def let_go(self, half: Half | None, now: float) -> bool:
         """Empties the stages that leave, the one nearest the sink first; False when that ended the connection."""
-        after: Stage | Link = self
+        after: Stage | Half | Link = self
         for stage in reversed(self.stages):
             stage.after = after
-            if stage.toxic in stay:
+            if stage is half or (isinstance(stage, Stage) and self.applies(stage.toxic)):
                 after = stage
-            elif stage.toxic.gone:
+            elif isinstance(stage, Stage) and stage.toxic.gone:
                 stage.remove(now)
             else:
                 stage.release(now)
@@ -209,7 +219,7 @@ class Link:
         """The toxic's settings have changed: its stage, if it has one here, times what it holds anew."""
         now = self.connection.clock()
         for stage in self.stages:
-            if stage.toxic is toxic:
+            if isinstance(stage, Stage) and stage.toxic is toxic:
                 stage.change(now)
         self.settle(now)
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from chaos_runner.proxy import addresses, errors
 from chaos_runner.proxy.addresses import Address
 from chaos_runner.proxy.connection import Connection
 from chaos_runner.proxy.counters import FlowCount, ToxicCounts
-from chaos_runner.proxy.errors import AddressError
 from chaos_runner.proxy.link import Link, Side
-from chaos_runner.proxy.toxics import Toxic
+from chaos_runner.proxy.toxics import Settings, Toxic
 
 CONNECTIONS_MAX = 20_000
 TOXICS_MAX = 1000
@@ -80,7 +79,7 @@ class Proxy:
             host, port = addresses.split(self.upstream)
             async with asyncio.timeout(self.dial_limit_s):
                 await connection.loop.create_connection(lambda: connection.server, host or "localhost", port)
-        except (OSError, UnicodeError, AddressError):
+        except (OSError, ValueError):
             connection.dial = None
             connection.close()
             return
@@ -95,7 +94,7 @@ class Proxy:
         self.connections.discard(connection)
 
     def chain(self, upstream: bool) -> list[Toxic]:
-        return [toxic for toxic in self.toxics if toxic.upstream is upstream]
+        return [toxic for toxic in self.toxics if toxic.upstream is upstream and toxic.http is None]
 
     def toxic(self, name: str) -> Toxic:
         for toxic in self.toxics:
@@ -106,21 +105,22 @@ class Proxy:
     def has_toxic(self, name: str) -> bool:
         return any(toxic.name == name for toxic in self.toxics)
 
-    def add_toxic(self, name: str, kind: str, stream: str, *, toxicity: float, attributes: dict[str, int]) -> Toxic:
+    def add_toxic(self, name: str, kind: str, stream: str, *, toxicity: float, settings: Settings) -> Toxic:
         """Appends a toxic to its direction's chain, on live connections too."""
         if len(self.toxics) >= TOXICS_MAX:
             raise errors.too_many("toxics on this proxy", TOXICS_MAX)
         count = self.counts.open(name, {toxic.name for toxic in self.toxics})
-        toxic = Toxic(name, kind, stream, toxicity=toxicity, attributes=attributes, count=count)
+        toxic = Toxic(name, kind, stream, toxicity=toxicity, settings=settings, count=count)
         self.toxics.append(toxic)
-        self.rebuild(toxic.upstream)
+        self.rebuild([toxic])
         return toxic
 
-    def update_toxic(self, toxic: Toxic, toxicity: float, attributes: dict[str, int]) -> None:
-        toxic.toxicity, toxic.attributes = toxicity, attributes
+    def update_toxic(self, toxic: Toxic, toxicity: float, settings: Settings) -> None:
+        toxic.toxicity = toxicity
+        toxic.set(settings)
         for link in self.links(toxic.upstream):
             link.change(toxic)
-        self.rebuild(toxic.upstream)
+        self.rebuild([toxic])
 
     def remove_toxics(self, which: Callable[[Toxic], bool]) -> int:
         """Removes every such toxic and says how many there were; what they held flows on."""
@@ -128,14 +128,18 @@ class Proxy:
         for toxic in leaving:
             toxic.gone = True
             self.toxics.remove(toxic)
-        for upstream in {toxic.upstream for toxic in leaving}:
-            self.rebuild(upstream)
+        self.rebuild(leaving)
         return len(leaving)
 
-    def rebuild(self, upstream: bool) -> None:
-        chain = self.chain(upstream)
-        for link in self.links(upstream):
-            link.rebuild(chain)
+    def rebuild(self, changed: Collection[Toxic]) -> None:
+        """Live connections follow, in the directions that these toxics act on; requests need both."""
+        if any(toxic.http is not None for toxic in changed):
+            for connection in list(self.connections):
+                connection.rethink()
+        for upstream in {toxic.upstream for toxic in changed if toxic.http is None}:
+            chain = self.chain(upstream)
+            for link in self.links(upstream):
+                link.rebuild(chain)
 
     def links(self, upstream: bool) -> list[Link]:
         return [connection.up if upstream else connection.down for connection in self.connections]
@@ -151,7 +155,7 @@ class Proxy:
         }
 
     def toxics_body(self) -> list[object]:
-        return [toxic.body() for toxic in self.chain(True) + self.chain(False)]
+        return [toxic.body() for way in (True, False) for toxic in self.toxics if toxic.upstream is way]
 
     def counters_body(self) -> dict[str, object]:
         up, down = self.flows[True], self.flows[False]

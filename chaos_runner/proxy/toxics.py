@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from chaos_runner.proxy import gojson
 from chaos_runner.proxy.counters import ToxicCount
 from chaos_runner.proxy.errors import ApiError
+from chaos_runner.proxy.http import toxics as http_toxics
+from chaos_runner.proxy.http.toxics import Http
 
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "latency": ("latency", "jitter"),
@@ -19,26 +22,51 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "limit_data": ("bytes",),
     "noop": (),
 }
+GO_TYPES: Mapping[str, str] = {
+    "latency": "LatencyToxic",
+    "bandwidth": "BandwidthToxic",
+    "slow_close": "SlowCloseToxic",
+    "timeout": "TimeoutToxic",
+    "reset_peer": "ResetToxic",
+    "slicer": "SlicerToxic",
+    "limit_data": "LimitDataToxic",
+    "noop": "NoopToxic",
+}
 JITTER_END = 1 << 62
 STREAMS = ("upstream", "downstream")
 MARK = "cx."
 
 
-class Toxic:
-    """One toxic of one proxy: its settings as the API shows them, and its count."""
+Settings: TypeAlias = dict[str, int] | Http
 
-    __slots__ = ("attributes", "count", "gone", "name", "stream", "toxicity", "type")
+
+class Toxic:
+    """One toxic of one proxy: its settings as the API shows them, and its count.
+
+    `http` are the settings of one that knows requests; the others have `attributes`.
+    """
+
+    __slots__ = ("attributes", "count", "gone", "http", "name", "stream", "toxicity", "type")
 
     def __init__(
-        self, name: str, kind: str, stream: str, *, toxicity: float, attributes: dict[str, int], count: ToxicCount
+        self, name: str, kind: str, stream: str, *, toxicity: float, settings: Settings, count: ToxicCount
     ) -> None:
         self.name = name
         self.type = kind
         self.stream = stream
         self.toxicity = toxicity
-        self.attributes = attributes
         self.count = count
         self.gone = False
+        self.set(settings)
+
+    def set(self, settings: Settings) -> None:
+        """Takes settings of its own type."""
+        self.attributes: dict[str, int] = settings if isinstance(settings, dict) else {}
+        self.http: Http | None = None if isinstance(settings, dict) else settings
+
+    @property
+    def settings(self) -> Settings:
+        return self.attributes if self.http is None else self.http
 
     @property
     def upstream(self) -> bool:
@@ -46,7 +74,7 @@ class Toxic:
 
     def body(self) -> dict[str, object]:
         return {
-            "attributes": self.attributes,
+            "attributes": self.settings,
             "name": self.name,
             "type": self.type,
             "stream": self.stream,
@@ -54,14 +82,28 @@ class Toxic:
         }
 
 
-def attributes(kind: str, asked: object, now: Mapping[str, int]) -> dict[str, int]:
-    """The toxic's whole attribute set: `now` (zeros where absent) with what was asked laid over it.
+def known(kind: str) -> bool:
+    """Whether there is such a type."""
+    return kind in ATTRIBUTES or kind in http_toxics.TYPES
+
+
+def settings(kind: str, asked: object, now: Settings | None) -> Settings:
+    """The toxic's whole attribute set: `now` (the defaults without) with what was asked laid over it.
 
     All of it or a 400: a bad field leaves nothing applied, and values that crash the real server are refused.
     """
-    fields = gojson.an_object(asked, f"toxics.{kind}")
-    owner = f"{kind}.attributes"
-    merged = {key: gojson.int_field(fields, key, now.get(key, 0), owner) for key in ATTRIBUTES[kind]}
+    if kind in http_toxics.TYPES:
+        return http_toxics.attributes(kind, asked, None if isinstance(now, dict) else now)
+    return numbers(kind, asked, now if isinstance(now, dict) else {})
+
+
+def numbers(kind: str, asked: object, now: Mapping[str, int]) -> dict[str, int]:
+    if not isinstance(asked, dict | None):
+        where, wanted = (".attributes", GO_TYPES[kind]) if now else ("ToxicWrapper.attributes", "NoopToxic")
+        raise gojson.mismatch(asked, where, f"toxics.{wanted}")
+    fields = gojson.an_object(asked, "")
+    owner, number = f"{GO_TYPES[kind]}.attributes", "int" if kind == "slicer" else "int64"
+    merged = {key: gojson.int_field(fields, key, now.get(key, 0), owner, number) for key in ATTRIBUTES[kind]}
     if (why := harm(kind, merged)) is not None:
         raise ApiError(400, f"invalid attribute: {why}")
     return merged
@@ -89,9 +131,12 @@ def belongs_to(run: str, name: str) -> bool:
     return name.startswith(f"{MARK}{run}.")
 
 
-def draw(seed: int, connection: int, name: str) -> float:
-    """The number in [0, 1) that a connection has for a toxic: always the same, whatever happens around it."""
-    text = f"{seed}/{connection}/{lot(name)}"
+def draw(seed: int, connection: int, name: str, request: int | None = None) -> float:
+    """The number in [0, 1) that a connection, or one request on it, has for a toxic.
+
+    Always the same, whatever happens around it.
+    """
+    text = f"{seed}/{connection}/{lot(name)}" + ("" if request is None else f"/{request}")
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / (1 << 64)
 
 

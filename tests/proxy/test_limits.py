@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from chaos_runner.proxy.proxies import Proxies, Wanted
 from chaos_runner.proxy.proxy import Proxy
-from chaos_runner.proxy.server import Request, Response, Server
+from chaos_runner.proxy.requests import Request, Response
+from chaos_runner.proxy.server import Server
 from tests.proxy.toxi import LOOP
 
 LIMIT_S = 0.2
@@ -62,7 +63,7 @@ def test_a_closed_connection_does_not_wait_for_ever_for_its_reader() -> None:
             await until(lambda: any(connection.down.sink_full for connection in proxy.connections))
             (connection,) = proxy.connections
             connection.stall_limit_s = LIMIT_S
-            proxy.add_toxic("t", "timeout", "downstream", toxicity=1, attributes={"timeout": 0})
+            proxy.add_toxic("t", "timeout", "downstream", toxicity=1, settings={"timeout": 0})
             proxy.remove_toxics(lambda _: True)
             assert connection.unsent() > 0
             await until(lambda: not proxy.connections)

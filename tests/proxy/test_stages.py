@@ -20,7 +20,7 @@ class Bench:
     def __init__(self, kind: str, **attributes: int) -> None:
         self.now = 0.0
         self.out: list[tuple[float, Item]] = []
-        self.toxic = Toxic("t", kind, "upstream", toxicity=1, attributes=attributes, count=ToxicCount())
+        self.toxic = Toxic("t", kind, "upstream", toxicity=1, settings=attributes, count=ToxicCount())
         self.touched: list[int] = []
         self.stage: Stage = STAGES[kind](self.toxic, self, self.touched.append, 0.0, "seed")
 

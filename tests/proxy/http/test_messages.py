@@ -1,0 +1,118 @@
+"""Cutting a stream into messages loses, adds and moves no byte, however it is split on the way."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chaos_runner.proxy.http.messages import HEAD_BYTES_MAX, Head, NotHttp, Part, Reader
+
+GET = b"GET /a?b=1 HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = (
+    b"PUT / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5;x\r\nhello\r\n8\r\n01234567\r\n0\r\nT: 1\r\n\r\n"
+)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
+PARTED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+
+
+def cut(reader: Reader, pieces: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """The messages in full, and the first lines of their heads."""
+    messages, heads, open_ = [], [], b""
+    for data in pieces:
+        for piece in reader.feed(data):
+            if piece.head is not None:
+                heads.append(piece.head.raw.splitlines()[0])
+                if piece.head.first[0] == b"204":
+                    reader.bodyless()
+            open_ += piece.content
+            if piece.part is Part.END:
+                messages.append(open_)
+                open_ = b""
+    return messages, heads
+
+
+def split(data: bytes, places: list[int]) -> list[bytes]:
+    edges = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
+    return [data[a:b] for a, b in pairwise(edges)]
+
+
+@given(st.lists(st.sampled_from([GET, POST, CHUNKED]), min_size=1, max_size=5), st.lists(st.integers(0, 10_000)))
+def test_requests_come_out_as_they_went_in(messages: list[bytes], places: list[int]) -> None:
+    seen, heads = cut(Reader(requests=True), split(b"".join(messages), places))
+
+    assert seen == messages
+    assert heads == [message.splitlines()[0] for message in messages]
+
+
+@given(st.lists(st.sampled_from([OK, EMPTY, PARTED]), min_size=1, max_size=5), st.lists(st.integers(0, 10_000)))
+def test_answers_come_out_as_they_went_in(messages: list[bytes], places: list[int]) -> None:
+    assert cut(Reader(requests=False), split(b"".join(messages), places))[0] == messages
+
+
+@given(st.binary(max_size=400), st.lists(st.integers(0, 400)), st.booleans())
+def test_whatever_comes_no_byte_is_lost(data: bytes, places: list[int], requests: bool) -> None:
+    reader, out = Reader(requests=requests), b""
+    rest = split(data, places)
+    try:
+        while rest:
+            for piece in reader.feed(rest.pop(0)):
+                out += piece.content
+    except NotHttp as why:
+        out += why.rest
+    assert out + reader.unread() + b"".join(rest) == data
+
+
+@given(st.sampled_from([GET, POST, CHUNKED, OK, PARTED]), st.integers(0, 200), st.binary(min_size=1, max_size=3))
+def test_a_damaged_message_loses_no_byte_either(message: bytes, place: int, damage: bytes) -> None:
+    place %= len(message)
+    data = message[:place] + damage + message[place + 1 :]
+    reader, out = Reader(requests=not message.startswith(b"HTTP")), b""
+    try:
+        for piece in reader.feed(data):
+            out += piece.content
+    except NotHttp as why:
+        out += why.rest
+    assert out + reader.unread() == data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"*1\r\n$4\r\nPING\r\n",
+        b"GET /\r\n\r\n",
+        b"A" * (HEAD_BYTES_MAX + 1),
+        b"GET / HTTP/1.1\r\nX: " + b"a" * HEAD_BYTES_MAX,
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 5, 6\r\n\r\nhello",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 2000,
+    ],
+)
+def test_what_is_no_http_is_said_at_once(data: bytes) -> None:
+    with pytest.raises(NotHttp):
+        list(Reader(requests=True).feed(data))
+
+
+def test_an_answer_without_a_length_goes_on_until_the_end() -> None:
+    reader = Reader(requests=False)
+    pieces = list(reader.feed(b"HTTP/1.1 200 OK\r\n\r\nabc"))
+
+    assert [piece.part for piece in pieces] == [Part.HEAD, Part.BODY]
+    assert reader.endless
+
+
+def test_fields_are_found_whatever_their_case_and_however_often() -> None:
+    raw = b"GET / HTTP/1.1\r\nACCEPT: a\r\nAccept: b\r\nX-Accept: c\r\n\r\n"
+    head = Head(raw, raw.lower(), (b"GET", b"/", b"1"))
+
+    assert head.field(b"accept") == b"a, b"
+    assert head.field(b"missing") == b""
+    assert head.has(b"accept", b"b")
+    assert not head.has(b"accept", b"c")
