@@ -20,9 +20,10 @@ import msgspec
 
 from chaos_runner import admission, configure, planning, recover, registry, store, wire
 from chaos_runner._version import __version__
-from chaos_runner.api import Env, Secretive
+from chaos_runner.api import Doubt, Env, Fault, Refused, Scans, Secretive
 from chaos_runner.clock import Clock, nursery
 from chaos_runner.engine import Engine, Setting
+from chaos_runner.going_in import PREPARE_S
 from chaos_runner.guard import GuardianLine
 from chaos_runner.history import Run, fold
 from chaos_runner.journal import Listener, RunJournal
@@ -98,6 +99,7 @@ async def run(order: Order, view: View) -> Finished:
         with _opened(order.state_dir, view.tell) as ledger:
             await _recover_first(order, ledger, view)
             admission.check(order.plan, ledger, order.state_dir, order.require_layer)
+            await _check_targets(order.plan)
             return await _run(order, ledger, interrupts, view)
 
 
@@ -138,6 +140,26 @@ async def _recover_first(order: Order, ledger: Store, view: View) -> None:
     if stuck:
         msg = f"not started: {stuck[0].run} left faults behind that could not be undone: {stuck[0].why}"
         raise Refusal(f"{msg}\n  next: chaos-runner recover")
+
+
+async def _check_targets(plan: Plan) -> None:
+    """Raises Refusal where another run, of whatever folder or host, has its mark on a target: before any baseline.
+
+    Reads only; the same is asked again right before each injection.
+    """
+    env = open_env(plan.environment, plan.connections)
+    try:
+        for planned in plan.faults:
+            fault: Fault = msgspec.convert(planned.params, registry.faults[planned.kind])
+            able: object = fault
+            if isinstance(able, Scans):
+                with anyio.fail_after(PREPARE_S):
+                    await fault.prepare(env, planned.target, f"cx.{new_run_id()}.{planned.n}.0")
+    except (Refused, Doubt, TimeoutError) as why:
+        msg = f"not started: {str(why) or f'{planned.target.key} did not answer within {PREPARE_S:g} s'}"
+        raise Refusal(msg) from None
+    finally:
+        await env.aclose()
 
 
 async def _run(order: Order, ledger: Store, interrupts: Interrupts, view: View) -> Finished:

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 LOOP = "127.0.0.1"
 REAL = Path(
@@ -74,7 +75,7 @@ class Api:
 
     def clear(self) -> None:
         for name in self("GET", "/proxies").json:
-            self("DELETE", f"/proxies/{name.replace(' ', '%20')}")
+            self("DELETE", f"/proxies/{quote(name, safe='')}")
 
 
 def free_port() -> int:
@@ -105,11 +106,11 @@ def start_embedded(
     return Api(int(json.loads(line)["listening"].rpartition(":")[2]), process, "embedded", log)
 
 
-def start_real(log: Path) -> Api:
-    port = free_port()
+def start_real(log: Path, *arguments: str, port: int | None = None) -> Api:
+    port = port or free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [REAL, "-host", LOOP, "-port", str(port), "-proxy-metrics"], stdout=output, stderr=output
+            [REAL, "-host", LOOP, "-port", str(port), "-proxy-metrics", *arguments], stdout=output, stderr=output
         )
     api = Api(port, process, "real", log)
     wait_until(lambda: can_connect(port))

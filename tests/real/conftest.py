@@ -152,3 +152,12 @@ def _seen(process: subprocess.Popen[str], folder: Path, port: int, api: toxi.Api
         fastest_pong_ms=min(pong_ms(front) for _ in range(20)),
         connections=int(info["total_connections_received"]),
     )
+
+
+@pytest.fixture(scope="module")
+def ground_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the cases of a module have their servers; only where there is a real one."""
+    if not toxi.REAL.exists():
+        reason = f"no Toxiproxy server at {toxi.REAL}: build it with `make real` or set TOXIPROXY_SERVER"
+        (pytest.fail if os.environ.get("REQUIRE_REAL") == "1" else pytest.skip)(reason)
+    return tmp_path_factory.mktemp("toxiproxy")
