@@ -355,7 +355,7 @@ class Streams(Protocol):
 
 
 class Notifier(Protocol):
-    """Sends word of a run's end; knows only how to send once."""
+    """Sends word of a run's end; knows only how to send once. A frozen Struct of one field, the file's reference."""
 
     kind: ClassVar[str]
 

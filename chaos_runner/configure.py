@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from chaos_runner import load, spelling
+from chaos_runner import load, registry, spelling
 from chaos_runner.model import Ceilings, Config, Environment, Pick, ProcessRef, Toxiproxy
 from chaos_runner.plan import Refusal
 
@@ -37,7 +37,12 @@ def read(path: Path | None) -> Configuration:
     """The configuration of this file, or the built-in one. Raises load.Invalid."""
     if path is None:
         return Configuration(BUILT_IN, None)
-    return Configuration(load.load(path, Config, parsers=parsers()).value, path)
+    return Configuration(load.load(path, Config, kinds=kinds(), parsers=parsers()).value, path)
+
+
+def kinds() -> dict[str, Any]:
+    """Every kind that this file may name, imported when named."""
+    return {"notifier": registry.notifiers}
 
 
 def parsers() -> Mapping[type, Any]:

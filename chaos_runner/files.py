@@ -25,7 +25,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 def kinds() -> dict[str, Any]:
     """Every kind a file may name, imported when named."""
-    return {"fault": registry.faults, "probe": registry.probes}
+    return {"fault": registry.faults, "probe": registry.probes, **configure.kinds()}
 
 
 def read_experiment(path: Path) -> Loaded[Experiment]:

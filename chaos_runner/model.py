@@ -300,10 +300,15 @@ class Checks(Value, frozen=True):
 
 
 class Notification(Value, frozen=True):
-    """Where to send word of a run's end."""
+    """Where to send word of a run's end: a kind of notifier with its one reference, and after which verdicts."""
 
-    webhook: Annotated[SecretRef, Meta(description="a reference to the URL, such as env:CHAOS_WEBHOOK")]
-    on: tuple[Literal["held", "unknown", "deviated", "aborted", "not_reverted"], ...] = ("aborted", "not_reverted")
+    keyed: ClassVar[tuple[str, str]] = ("notifier", "reference")  # `webhook: env:URL`
+
+    notifier: str
+    reference: Annotated[SecretRef, Meta(description="a reference to where it goes, such as env:CHAOS_URL")]
+    on: Annotated[
+        tuple[Literal["held", "unknown", "deviated", "aborted", "not_reverted"], ...], Meta(description="the verdicts")
+    ] = ("aborted", "not_reverted")
 
 
 class Config(Value, frozen=True):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
-import msgspec
 
 from chaos_runner.api import Doubt, Env, Refused
 from chaos_runner.history import Run
@@ -27,7 +26,8 @@ async def notify(
     """Each that asked for this verdict is told, at most three times; what fails is told to the person instead."""
     for notification in notifications:
         if verdict.lower() in notification.on:
-            why = await _send(msgspec.convert({"url": notification.webhook}, notifiers["webhook"]), env, run, pauses_s)
+            notifier = notifiers[notification.notifier](notification.reference)
+            why = await _send(notifier, env, run, pauses_s)
             if why:
                 tell(f"warning: not notified: {why}")
 

@@ -1,7 +1,7 @@
 """Prints the fields of a fault, a probe, a file or a part of one, in the words of the types themselves.
 
-chaos-runner explain                     every fault, probe and file kind
-chaos-runner explain toxic               a fault or a probe
+chaos-runner explain                     every fault, probe, notifier and file kind
+chaos-runner explain toxic               a fault, a probe or a notifier
 chaos-runner explain experiment.abort    a part of a file
 """
 
@@ -90,6 +90,7 @@ def _list(args: argparse.Namespace) -> int:
 
     registry.faults.find_all()
     registry.probes.find_all()
+    registry.notifiers.find_all()
     known = listing()
     if args.output == "json":
         common.write_json({"schemaVersion": 1, **known})

@@ -71,7 +71,7 @@ def _rehearsed(args: argparse.Namespace) -> tuple[Notification, ...]:
     if wanted:
         from chaos_runner.clients import http  # noqa: F401
 
-        _ = registry.notifiers["webhook"]
+        _ = [registry.notifiers[one.notifier] for one in wanted]
     if not args.no_report:
         report.rehearse()
     return wanted
@@ -177,7 +177,7 @@ def _notify(finished: Finished, headline: str, state: Path, plan: Plan, wanted: 
     from chaos_runner.plan import Refusal
 
     try:
-        env = conduct.open_env(plan.environment, plan.connections, frozenset(one.webhook for one in wanted))
+        env = conduct.open_env(plan.environment, plan.connections, frozenset(one.reference for one in wanted))
     except Refusal as why:
         common.tell(f"warning: not notified: {why}")
         return

@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
 
     registry.faults.find_all()
     registry.probes.find_all()
+    registry.notifiers.find_all()
     sys.stdout.write(writing.schema_text(args.kind))
     return 0
 

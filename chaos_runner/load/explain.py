@@ -9,7 +9,7 @@ import msgspec
 
 from chaos_runner import spelling
 from chaos_runner.expect import UNITS
-from chaos_runner.load import words
+from chaos_runner.load import keyed, words
 from chaos_runner.load.schema import summary
 from chaos_runner.load.shapes import Field, Shape, fields
 from chaos_runner.load.walk import OPEN, Kinds
@@ -23,20 +23,21 @@ def explain(name: str, *, types: Mapping[str, Any], kinds: Kinds | None = None, 
     kinds = kinds or {}
     found = [(f"{group} {name}", known[name]) for group, known in kinds.items() if known.get(name) is not None]
     if not found:
-        found = _by_path(name, types, [known for group in kinds.values() for known in group])
-    return "\n\n".join(_section(title, cls, parsed) for title, cls in found)
+        found = _by_path(name, types, kinds)
+    return "\n\n".join(_section(title, cls, parsed, kinds) for title, cls in found)
 
 
-def _by_path(name: str, types: Mapping[str, Any], more: list[str]) -> list[tuple[str, Any]]:
+def _by_path(name: str, types: Mapping[str, Any], kinds: Kinds) -> list[tuple[str, Any]]:
     first, *steps = name.split(".")
     if first not in types:
+        more = [known for group in kinds.values() for known in group]
         raise LookupError(spelling.unknown("name", first, [*types, *more]))
     found = [(first, types[first])]
     for n, step in enumerate(steps):
         path = ".".join((first, *steps[: n + 1]))
         found = list(dict.fromkeys((path, cls) for _, owner in found for cls in _below(owner, step)))
         if not found:
-            return _leaf(first, types[first], steps[: n + 1], last=n == len(steps) - 1)
+            return _leaf(first, types[first], steps[: n + 1], n == len(steps) - 1, kinds)
     return found
 
 
@@ -50,21 +51,22 @@ def structs(shape: Shape) -> list[Any]:
     return [shape.cls] if shape.form == "struct" else [cls for inner in shape.of for cls in structs(inner)]
 
 
-def _leaf(first: str, type_: Any, steps: list[str], last: bool) -> list[tuple[str, Any]]:
+def _leaf(first: str, type_: Any, steps: list[str], last: bool, kinds: Kinds) -> list[tuple[str, Any]]:
     """The Structs that hold a key without fields of its own. Raises LookupError when there is no such key."""
     owners = [type_]
     for step in steps[:-1]:
         owners = [cls for owner in owners for cls in _below(owner, step)]
     path = ".".join((first, *steps[:-1]))
-    if last and any(field.key == steps[-1] for owner in owners for field in fields(owner)):
-        return [(path, cls) for cls in owners if any(field.key == steps[-1] for field in fields(cls))]
-    names = [field.key for owner in owners for field in fields(owner)]
+    known = [(cls, [field.key for field in keyed.keys(cls, kinds)]) for cls in owners]
+    if last and any(steps[-1] in names for _cls, names in known):
+        return [(path, cls) for cls, names in known if steps[-1] in names]
+    names = [name for _cls, names in known for name in names]
     raise LookupError(spelling.unknown(f"key of {path}", steps[-1], names))
 
 
-def _section(title: str, cls: Any, parsed: Container[type]) -> str:
+def _section(title: str, cls: Any, parsed: Container[type], kinds: Kinds) -> str:
     lines = [f"{title}: {summary(cls)}"]
-    lines += _table(fields(cls), parsed)
+    lines += _table(keyed.keys(cls, kinds), parsed)
     targets = getattr(cls, OPEN["target"], None)
     if targets is not None:
         lines += ["", "target:", *_table(fields(targets), parsed)]

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from chaos_runner.expect import UNITS
+from chaos_runner.load import keyed
 from chaos_runner.load.shapes import Field, Rules, Shape, fields, shape
 from chaos_runner.load.walk import OPEN, Kinds
 
@@ -88,7 +89,7 @@ class _Schema:
         return cls.__name__ + (str(taken + 1) if taken else "")
 
     def _definition(self, cls: Any) -> dict[str, Any]:
-        known = fields(cls)
+        known = keyed.keys(cls, self.kinds)
         drawn: dict[str, Any] = {
             "type": "object",
             "description": summary(cls),
@@ -98,6 +99,9 @@ class _Schema:
         required = [field.key for field in known if field.required]
         if required:
             drawn["required"] = required
+        named = sorted(self.kinds.get(cls.keyed[0], ())) if hasattr(cls, "keyed") else []
+        if len(named) > 1:
+            drawn["oneOf"] = [{"required": [kind]} for kind in named]
         drawn |= self._by_kind(known)
         overridable = getattr(cls, "overridable", None)
         return {"anyOf": [drawn, _use(drawn, overridable)]} if overridable else drawn

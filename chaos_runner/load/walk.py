@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from chaos_runner import spelling
-from chaos_runner.load import choose, scalars, words
+from chaos_runner.load import choose, keyed, scalars, words
 from chaos_runner.load.nodes import Node, Path, locate, plain
 from chaos_runner.load.problems import Problem, at
 from chaos_runner.load.shapes import Field, Shape, fields, shape
@@ -145,6 +145,12 @@ class _Walk:
         path = path if node.base is None else node.base
         if node.kind != "map":
             return self._misfit(node, shape, path)
+        if hasattr(cls, "keyed"):
+            spelled = keyed.spelled_out(node, cls, self.kinds, path)
+            if isinstance(spelled, list):
+                self.problems += spelled
+                return BAD
+            node = spelled
         known = fields(cls)
         whole = self._keys(node, cls, known, path)
         values = self._values(node, known, path, whole)

@@ -16,7 +16,7 @@ from tests.load.kit import GOOD, KINDS, PARSERS, Watch
 DRAFT_07 = {
     *("$schema", "$ref", "title", "description", "default", "examples", "definitions", "type", "enum", "const"),
     *("properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties"),
-    *("items", "minItems", "maxItems", "minLength", "maxLength", "pattern", "allOf", "anyOf", "if", "then"),
+    *("items", "minItems", "maxItems", "minLength", "maxLength", "pattern", "allOf", "anyOf", "oneOf", "if", "then"),
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
 }
 NAMED = {"properties", "definitions"}

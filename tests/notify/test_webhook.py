@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 
@@ -56,7 +56,7 @@ def hook(*statuses: int) -> Iterator[Hook]:
 def notify(url: str, verdict: str, on: tuple[Any, ...] = ("aborted",)) -> list[str]:
     told: list[str] = []
     env = Env("local", Environment(), {"env:HOOK": url})
-    wanted = (Notification(webhook="env:HOOK", on=on),)
+    wanted = (Notification(notifier="webhook", reference="env:HOOK", on=on),)
     anyio.run(notifying.notify, wanted, verdict, env, RUN, registry.notifiers, told.append, (0.0, 0.0))
     return told
 
@@ -95,3 +95,22 @@ def test_a_dead_address_is_told_after_the_last_attempt() -> None:
     (told,) = notify("http://127.0.0.1:1/secret-path", "ABORTED")
 
     assert told == "warning: not notified: the webhook env:HOOK did not answer"
+
+
+class Shouting:
+    """A notifier of another package."""
+
+    heard: ClassVar[list[str]] = []
+
+    def __init__(self, reference: str) -> None:
+        self.reference = reference
+
+    async def send(self, env: Env, run: Run) -> None:
+        self.heard.append(f"{self.reference} {run.id}")
+
+
+def test_any_registered_kind_is_sent_what_its_entry_names() -> None:
+    wanted = (Notification(notifier="shout", reference="env:WHO", on=("aborted",)),)
+    anyio.run(notifying.notify, wanted, "ABORTED", Env("local", Environment()), RUN, {"shout": Shouting}, print)
+
+    assert Shouting.heard == ["env:WHO r-1"]
