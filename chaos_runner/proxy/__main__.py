@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import resource
@@ -15,32 +16,53 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from chaos_runner.proxy import addresses, gojson
+from chaos_runner import _version
+from chaos_runner.proxy import addresses, gojson, metrics
 from chaos_runner.proxy.addresses import Address
 from chaos_runner.proxy.api import Api
 from chaos_runner.proxy.errors import AddressError, ApiError
 from chaos_runner.proxy.leases import Leases
 from chaos_runner.proxy.proxies import Proxies
-from chaos_runner.proxy.server import Request, Server
+from chaos_runner.proxy.requests import Request
+from chaos_runner.proxy.server import Server
 
 TOKEN = "CHAOS_RUNNER_PROXY_TOKEN"  # noqa: S105 - the variable's name
+LEVELS = ("trace", "debug", "info", "warn", "error", "fatal", "panic", "disabled")
 FILES_WANTED = 65_536
+TRUE, FALSE = ("1", "t", "true"), ("0", "f", "false")
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="chaos-runner proxy",
         description="Toxiproxy's HTTP API and toxics, with leases, a seed and live counters.",
-        epilog=f"A host that is not loopback needs {TOKEN}; then every request needs `Authorization: Bearer <token>`.",
+        epilog=f"A host that is not loopback needs {TOKEN}; then every request needs `Authorization: Bearer <token>`. "
+        f"LOG_LEVEL says what is worth a line: {' '.join(LEVELS)}.",
         allow_abbrev=False,
     )
     parser.add_argument("-host", "--host", default="127.0.0.1", help="where the API listens (default %(default)s)")
     parser.add_argument("-port", "--port", type=int, default=8474, help="its port; 0: any (default %(default)s)")
     parser.add_argument("-config", "--config", type=Path, help="a JSON array of proxies to start with")
     parser.add_argument("-seed", "--seed", type=int, help="decides which connections a toxicity below 1 hits")
-    parser.add_argument("-proxy-metrics", "--proxy-metrics", action="store_true", help="serve GET /metrics")
+    switch(parser, "proxy-metrics", "serve GET /metrics with the bytes of each proxy")
+    switch(parser, "runtime-metrics", "serve GET /metrics with what this process uses")
+    version = f"chaos-runner proxy version {_version.__version__}"
+    parser.add_argument("-version", "--version", action="version", version=version, help="print the version")
     parser.add_argument("--until-eof", action="store_true", help="end when stdin ends")
     return parser.parse_args(argv)
+
+
+def switch(parser: argparse.ArgumentParser, name: str, help_text: str) -> None:
+    """A flag that may say `=true` or `=false`, as the real server's may."""
+    parser.add_argument(
+        f"-{name}", f"--{name}", nargs="?", type=yes_or_no, const=True, default=False, metavar="BOOL", help=help_text
+    )
+
+
+def yes_or_no(text: str) -> bool:
+    if text.lower() not in TRUE + FALSE:
+        raise argparse.ArgumentTypeError(f"{text} is neither true nor false")
+    return text.lower() in TRUE
 
 
 def main(argv: list[str]) -> int:
@@ -73,11 +95,11 @@ async def serve(options: argparse.Namespace) -> int:
         at = await api_address(options.host, options.port, token)
         sock, real = addresses.listen(at)
     except (AddressError, ApiError) as error:
-        log(f"not started: {error}")
+        log(f"not started: {error}", "fatal")
         return 2 if isinstance(error, AddressError) else 1
     proxies = Proxies(secrets.randbits(32) if options.seed is None else options.seed)
     leases = Leases(proxies, log)
-    api = Api(proxies, leases, token=token, with_metrics=options.proxy_metrics)
+    api = Api(proxies, leases, token=token, metrics=metrics_of(proxies, options))
     if options.config is not None:
         await load(api, options.config)
     http = Server(api.answer)
@@ -94,6 +116,14 @@ async def serve(options: argparse.Namespace) -> int:
     return 0
 
 
+def metrics_of(proxies: Proxies, options: argparse.Namespace) -> Callable[[], str] | None:
+    """What GET /metrics shows; None where there is no such route."""
+    parts: list[Callable[[], str]] = []
+    parts += [functools.partial(metrics.of_proxies, proxies)] if options.proxy_metrics else []
+    parts += [metrics.of_process] if options.runtime_metrics else []
+    return (lambda: "".join(part() for part in parts)) if parts else None
+
+
 async def api_address(host: str, port: int, token: str) -> Address:
     """Where the API listens; refused when others could reach it without a token."""
     at = await addresses.resolve(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
@@ -107,12 +137,12 @@ async def load(api: Api, config: Path) -> None:
     try:
         body = config.read_bytes()  # noqa: ASYNC240 - before anything is served
     except OSError as error:
-        log(f"config not loaded: {config}: {error.strerror}")
+        log(f"config not loaded: {config}: {error.strerror}", "error")
         return
     response = await api.populate(Request("POST", "/populate", {}, body))
     if response.status != 201:
         fields = gojson.an_object(gojson.first_value(response.body), "")
-        log(f"config not loaded in full: {config}: {fields['error']}")
+        log(f"config not loaded in full: {config}: {fields['error']}", "error")
 
 
 @contextlib.contextmanager
@@ -151,9 +181,12 @@ def say(fact: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
-def log(line: str) -> None:
-    sys.stderr.write(f"chaos-runner proxy: {line}\n")
-    sys.stderr.flush()
+def log(line: str, level: str = "warn") -> None:
+    """A line on stderr, if LOG_LEVEL finds it worth one; a level that nobody knows means all of them."""
+    asked = os.environ.get("LOG_LEVEL", "").lower().replace("warning", "warn")
+    if asked not in LEVELS or LEVELS.index(level) >= LEVELS.index(asked):
+        sys.stderr.write(f"chaos-runner proxy: {line}\n")
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from chaos_runner.proxy.errors import AddressError, ApiError
 BACKLOG = 4096
 KEEPALIVE_S = 15
 RESOLVE_LIMIT_S = 3.0
+ANY = ("", "0.0.0.0", "::")  # noqa: S104 - each means every address of both families, as in Go
 
 
 class Address(NamedTuple):
@@ -36,28 +37,45 @@ def split(text: str) -> tuple[str, int]:
     if not text:
         return "", 0
     host, colon, port = text.rpartition(":")
-    if not colon:
+    if text.startswith("["):
+        host, port = split_brackets(text)
+    elif not colon:
         raise AddressError(f"address {text}: missing port in address")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
     elif ":" in host:
         raise AddressError(f"address {text}: too many colons in address")
     return host, port_number(port)
 
 
+def split_brackets(text: str) -> tuple[str, str]:
+    """Host and port of `[host]:port`."""
+    host, closed, port = text[1:].partition("]")
+    if not closed:
+        raise AddressError(f"address {text}: missing ']' in address")
+    if not port.startswith(":"):
+        raise AddressError(f"address {text}: missing port in address")
+    if ":" in port[1:]:
+        raise AddressError(f"address {text}: too many colons in address")
+    return host, port[1:]
+
+
 def port_number(text: str) -> int:
+    """The port of a number or of a service's name."""
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit()):
-        raise AddressError(f"lookup tcp/{text}: unknown port")
-    if int(text[:6]) > 65535:
-        raise AddressError(f"address {text}: invalid port")
-    return int(text)
+    digits = text[1:] if text[0] in "+-" else text
+    if digits.isascii() and digits.isdigit():
+        if len(digits) > 9 or not 0 <= int(text) <= 65535:
+            raise AddressError(f"address {text}: invalid port")
+        return int(text)
+    try:
+        return socket.getservbyname(text, "tcp")
+    except (OSError, ValueError):
+        raise AddressError(f"lookup tcp/{text}: unknown port") from None
 
 
 def literal(host: str, port: int) -> Address | None:
     """The address of an IP literal or of `any`, without a lookup; None for a name."""
-    if not host:
+    if host in ANY:
         return Address(socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET, "::", port)
     try:
         ip = ipaddress.ip_address(host)
@@ -71,10 +89,13 @@ async def resolve(text: str) -> Address:
     host, port = split(text)
     if (known := literal(host, port)) is not None:
         return known
+    if not host.strip("0123456789."):
+        # The system would read `127.1` as an address; Go reads it as a name that nobody has.
+        raise AddressError(f"lookup {host}: no such host")
     lookup = asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     try:
         found = await asyncio.wait_for(lookup, RESOLVE_LIMIT_S)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         raise AddressError(f"lookup {host}: no such host") from None
     except TimeoutError:
         raise AddressError(f"lookup {host}: i/o timeout") from None

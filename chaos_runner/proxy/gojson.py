@@ -56,7 +56,7 @@ def an_object(value: object, go_type: str) -> Object:
         return {}
     if not isinstance(value, dict):
         raise errors.bad_body(f"json: cannot unmarshal {NAMES[plain(value)]} into Go value of type {go_type}")
-    return {key.lower(): item for key, item in value.items() if item is not None}
+    return {key.casefold(): item for key, item in value.items() if item is not None}
 
 
 def an_array(value: object, go_type: str) -> list[object]:
@@ -92,29 +92,30 @@ def float32_field(fields: Object, key: str, default: float, owner: str) -> float
         raise mismatch(value, f"{owner}.{key}", "float32") from None
 
 
-def int_field(fields: Object, key: str, default: int, owner: str) -> int:
+def int_field(fields: Object, key: str, default: int, owner: str, go_type: str = "int64") -> int:
     value = fields.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise mismatch(value, f"{owner}.{key}", "int64")
+        raise mismatch(value, f"{owner}.{key}", go_type)
     if not INT64_MIN <= value <= INT64_MAX:
-        raise mismatch(Fraction(str(value)), f"{owner}.{key}", "int64")
+        raise mismatch(Fraction(str(value)), f"{owner}.{key}", go_type)
     return value
 
 
 def float32(value: float) -> float:
     """The nearest 32-bit float, as the shortest decimal that means it; whole values come back as int."""
-    near: float = struct.unpack("f", struct.pack("f", value))[0]
-    if near.is_integer() and abs(near) < 1e21:
-        return int(near)
+    # Only with a byte order does `pack` refuse what is too great.
+    raw = struct.pack("<f", value)
+    near: float = struct.unpack("<f", raw)[0]
     for digits in range(1, 10):
         short = float(f"{near:.{digits}g}")
-        if struct.pack("f", short) == struct.pack("f", near):
-            return short
+        if struct.pack("<f", short) == raw:
+            return int(short) if short.is_integer() and abs(short) < 1e21 else short
     return near
 
 
 def mismatch(value: object, field: str, go_type: str) -> errors.ApiError:
-    name = f"number {value.text}" if isinstance(value, Fraction) else NAMES[plain(value)]
+    wanted_a_number = go_type in ("int64", "int", "float32")
+    name = f"number {value.text}" if isinstance(value, Fraction) and wanted_a_number else NAMES[plain(value)]
     return errors.bad_body(f"json: cannot unmarshal {name} into Go struct field {field} of type {go_type}")
 
 

@@ -47,10 +47,14 @@ class Proxies:
 
     async def create(self, wanted: Wanted) -> Proxy:
         """Makes a proxy, listening if enabled; nothing is kept when it cannot listen."""
+        self.free(wanted.name)
         at = await where(wanted.listen, "listen tcp: ") if wanted.enabled else None
-        if wanted.name in self.by_name:
-            raise errors.proxy_exists()
+        self.free(wanted.name)
         return await self.put(wanted, at)
+
+    def free(self, name: str) -> None:
+        if name in self.by_name:
+            raise errors.proxy_exists()
 
     async def put(self, wanted: Wanted, at: Address | None) -> Proxy:
         if wanted.name not in self.by_name and len(self.by_name) >= PROXIES_MAX:
@@ -102,7 +106,7 @@ class Proxies:
     async def populate(self, wanted: list[Wanted], made: list[Proxy]) -> None:
         """Makes or replaces each in turn and adds it to `made`; an unchanged one is left alone, toxics and all."""
         for one in wanted:
-            at = await where(one.listen, "listen tcp: ")
+            at = await self.place(one)
             old = self.by_name.get(one.name)
             if old is not None and (old.listen, old.upstream) == (str(at), one.upstream):
                 made.append(old)
@@ -110,6 +114,11 @@ class Proxies:
             if old is not None:
                 old.stop()
             made.append(await self.put(one, at if one.enabled else None))
+
+    async def place(self, wanted: Wanted) -> Address | None:
+        """Where it will listen. One that is new and disabled keeps any text, so nobody looks."""
+        known = wanted.name in self.by_name
+        return await where(wanted.listen, "" if known else "listen tcp: ") if known or wanted.enabled else None
 
     def delete(self, name: str) -> None:
         self.get(name).stop()

@@ -1,104 +1,30 @@
-"""A small HTTP/1.1 server on a protocol: keep-alive, and a limit on everything a client can send or hold."""
+"""A small HTTP/1.1 server on a protocol: keep-alive, pipelining, and a limit on everything a client can hold."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import NamedTuple, cast
+from typing import cast
 
-HEAD_BYTES_MAX = 64 << 10
-BODY_BYTES_MAX = 1 << 20
+from chaos_runner.proxy.requests import (
+    BLANK_LINE,
+    BODY_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    TEXT,
+    BadRequest,
+    Chunks,
+    Head,
+    Request,
+    Response,
+    encode,
+    parse_head,
+    request_line,
+)
+
 CONNECTIONS_MAX = 256
-ONCE = ("authorization", "content-length", "host", "transfer-encoding")
-TEXT = "text/plain; charset=utf-8"
-
-
-class Request(NamedTuple):
-    """One request; header names are lower-case, the path is still percent-encoded."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class Response(NamedTuple):
-    """One answer."""
-
-    status: int
-    body: bytes = b""
-    content_type: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-
+CR, LF = bytearray(b"\r"), bytearray(b"\n")
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-class BadRequest(Exception):
-    """The bytes are no request that this server takes; the connection ends after the answer."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.response = Response(status, f"{status} {HTTPStatus(status).phrase}: {why}\n".encode(), TEXT)
-
-
-class Head(NamedTuple):
-    """A request before its body."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    keep: bool
-
-    @property
-    def chunked(self) -> bool:
-        return self.headers.get("transfer-encoding", "").lower() == "chunked"
-
-    @property
-    def length(self) -> int:
-        text = self.headers.get("content-length", "0")
-        if not (text.isascii() and text.isdigit()) or "transfer-encoding" in self.headers:
-            raise BadRequest(400, "bad body length")
-        if len(text) > 7 or int(text) > BODY_BYTES_MAX:
-            raise BadRequest(413, f"body over {BODY_BYTES_MAX} bytes")
-        return int(text)
-
-
-def parse_head(raw: bytes) -> Head:
-    lines = raw.decode("latin-1").split("\r\n")
-    words = lines[0].split(" ")
-    if len(words) != 3 or words[2] not in ("HTTP/1.1", "HTTP/1.0"):
-        raise BadRequest(400, "malformed request line")
-    headers: dict[str, str] = {}
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        key = name.lower()
-        if not colon or not name or name != name.strip() or (key in headers and key in ONCE):
-            raise BadRequest(400, "malformed or repeated header")
-        headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
-    wish = headers.get("connection", "").lower()
-    keep = wish != "close" if words[2] == "HTTP/1.1" else wish == "keep-alive"
-    return Head(words[0], words[1], headers, keep)
-
-
-def take_chunks(raw: bytes) -> tuple[bytes, int] | None:
-    """The body of a chunked request and where it ends; None while it is incomplete."""
-    body, at = b"", 0
-    while (end := raw.find(b"\r\n", at)) >= 0:
-        try:
-            size = int(raw[at:end].partition(b";")[0], 16)
-        except ValueError:
-            raise BadRequest(400, "malformed chunk") from None
-        if size < 0 or len(body) + size > BODY_BYTES_MAX:
-            raise BadRequest(413, f"body over {BODY_BYTES_MAX} bytes")
-        data, at = end + 2, end + 2 + size + 2
-        if len(raw) < at:
-            return None
-        if size == 0:
-            return body, at
-        body += raw[data : data + size]
-    return None
 
 
 class Server:
@@ -128,8 +54,10 @@ class Exchange(asyncio.Protocol):
         self.server = server
         self.buffer = bytearray()
         self.head: Head | None = None
+        self.chunks: Chunks | None = None
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.over = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not derive from asyncio's.
@@ -146,13 +74,20 @@ class Exchange(asyncio.Protocol):
             self.timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        if not self.buffer and self.task is None:
+        if self.transport.is_closing():
+            return
+        if not self.buffer and self.head is None:
             self.limit(self.server.read_limit_s)
         self.buffer += data
         if len(self.buffer) > HEAD_BYTES_MAX + 2 * BODY_BYTES_MAX:
             self.transport.abort()
         elif self.task is None:
             self.advance()
+
+    def eof_received(self) -> bool:
+        """A client that has said all it will say still gets its answers."""
+        self.over = True
+        return self.task is not None
 
     def limit(self, seconds: float) -> None:
         if self.timer is not None:
@@ -166,11 +101,14 @@ class Exchange(asyncio.Protocol):
         except BadRequest as error:
             self.end(error.response)
             return
-        if request is not None:
-            if self.timer is not None:
-                self.timer.cancel()
-            self.task = asyncio.get_running_loop().create_task(self.answer(request))
-            self.task.add_done_callback(self.answered)
+        if request is None:
+            if self.over:
+                self.transport.close()
+            return
+        if self.timer is not None:
+            self.timer.cancel()
+        self.task = asyncio.get_running_loop().create_task(self.answer(request))
+        self.task.add_done_callback(self.answered)
 
     def answered(self, task: asyncio.Task[None]) -> None:
         # A bug in a handler must not leave its client waiting; the loop reports it.
@@ -181,62 +119,54 @@ class Exchange(asyncio.Protocol):
     def take_request(self) -> Request | None:
         if self.head is None and (raw := self.take_head()) is not None:
             self.head = parse_head(raw)
-            if self.head.headers.get("expect", "").lower() == "100-continue":
+            self.chunks = Chunks() if self.head.chunked else None
+            if self.head.to_be_continued:
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if self.head is None or (body := self.take_body(self.head)) is None:
             return None
         return Request(self.head.method, self.head.path, self.head.headers, body)
 
     def take_head(self) -> bytes | None:
-        end = self.buffer.find(b"\r\n\r\n")
-        if end > HEAD_BYTES_MAX or (end < 0 and len(self.buffer) > HEAD_BYTES_MAX):
+        if self.buffer[:1] in (CR, LF):
+            del self.buffer[: len(self.buffer) - len(self.buffer.lstrip(b"\r\n"))]
+        end = BLANK_LINE.search(self.buffer)
+        if (end.start() if end is not None else len(self.buffer)) > HEAD_BYTES_MAX:
             raise BadRequest(431, f"head over {HEAD_BYTES_MAX} bytes")
-        if end < 0:
+        if end is None:
+            self.look_at_first_line()
             return None
-        raw = bytes(self.buffer[:end])
-        del self.buffer[: end + 4]
-        return raw.lstrip(b"\r\n")
+        raw = bytes(self.buffer[: end.start()]).removesuffix(b"\r")
+        del self.buffer[: end.end()]
+        return raw
+
+    def look_at_first_line(self) -> None:
+        """Tells a client at once that speaks something else; it may never send a blank line."""
+        line, found, _ = bytes(self.buffer).partition(b"\n")
+        if found:
+            request_line(line.removesuffix(b"\r").decode("latin-1"))
 
     def take_body(self, head: Head) -> bytes | None:
-        if head.chunked:
-            taken = take_chunks(bytes(self.buffer))
-            if taken is None:
-                return None
-            body, end = taken
-        else:
-            end = head.length
-            if len(self.buffer) < end:
-                return None
-            body = bytes(self.buffer[:end])
-        del self.buffer[:end]
+        if self.chunks is not None:
+            return bytes(self.chunks.body) if self.chunks.take(self.buffer) else None
+        if len(self.buffer) < head.length:
+            return None
+        body = bytes(self.buffer[: head.length])
+        del self.buffer[: head.length]
         return body
 
     async def answer(self, request: Request) -> None:
         response = await self.server.handler(request)
-        keep = self.head is not None and self.head.keep
-        self.head = self.task = None
+        head, self.head, self.task = self.head, None, None
         if self.transport.is_closing():
             return
-        if not keep:
-            self.end(response)
+        if head is None or not head.keep or (self.over and not self.buffer):
+            self.end(response, head)
             return
-        self.transport.write(encode(response, keep=True))
+        self.transport.write(encode(response, head, keep=True))
         self.limit(self.server.read_limit_s if self.buffer else self.server.idle_limit_s)
         self.advance()
 
-    def end(self, response: Response) -> None:
-        self.transport.write(encode(response, keep=False))
+    def end(self, response: Response, head: Head | None = None) -> None:
+        self.transport.write(encode(response, head, keep=False))
         self.transport.close()
         self.limit(self.server.read_limit_s)
-
-
-def encode(response: Response, *, keep: bool) -> bytes:
-    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
-    if response.content_type:
-        lines.append(f"Content-Type: {response.content_type}")
-    lines += [f"{name}: {value}" for name, value in response.headers]
-    if response.status != HTTPStatus.NO_CONTENT:
-        lines.append(f"Content-Length: {len(response.body)}")
-    if not keep:
-        lines.append("Connection: close")
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + response.body

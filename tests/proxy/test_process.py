@@ -156,7 +156,7 @@ def test_a_chunked_body_is_read(raw: socket.socket, embedded: Api) -> None:
     raw.sendall(b"POST /proxies HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
     for part in (body[:9], body[9:]):
         raw.sendall(b"%x\r\n%s\r\n" % (len(part), part))
-    raw.sendall(b"0\r\n\r\n" + VERSION)
+    raw.sendall(b"0\r\nTrailer: x\r\n\r\n" + VERSION)
 
     assert answered(raw).startswith(b"HTTP/1.1 201")
     assert answered(raw).startswith(b"HTTP/1.1 200")
@@ -167,7 +167,11 @@ def test_a_chunked_body_is_read(raw: socket.socket, embedded: Api) -> None:
     ("request_bytes", "status"),
     [
         (b"nonsense\r\n\r\n", b"400"),
-        (b"GET /version HTTP/2.0\r\n\r\n", b"400"),
+        (b"GET /version HTTP/2.0\r\n\r\n", b"505"),
+        (b"GET /proxies/%zz HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /version HTTP/1.1\r\nExpect: cake\r\n\r\n", b"417"),
+        (b"GET /version HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", b"501"),
+        (b"\x16\x03\x01\x02\x00 another protocol\n", b"400"),
         (b"GET /version HTTP/1.1\r\nno colon\r\n\r\n", b"400"),
         (b"GET /version HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
         (b"GET /version HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"400"),
@@ -175,6 +179,9 @@ def test_a_chunked_body_is_read(raw: socket.socket, embedded: Api) -> None:
         (b"POST /proxies HTTP/1.1\r\nContent-Length: 1048577\r\n\r\n", b"413"),
         (b"POST /proxies HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n100001\r\n", b"413"),
         (b"POST /proxies HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"400"),
+        (b"POST /proxies HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", b"400"),
+        (b"POST /proxies HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n", b"400"),
+        (b"POST /proxies HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 70_000, b"400"),
     ],
 )
 def test_what_is_no_request_ends_the_connection(raw: socket.socket, request_bytes: bytes, status: bytes) -> None:
