@@ -17,14 +17,15 @@ from chaos_runner import _version
 from chaos_runner.proxy import errors, gojson, metrics, toxics
 from chaos_runner.proxy.errors import ApiError
 from chaos_runner.proxy.leases import Leases
+from chaos_runner.proxy.limits import Limits
 from chaos_runner.proxy.proxies import Proxies, Wanted
 from chaos_runner.proxy.proxy import Proxy
 from chaos_runner.proxy.requests import TEXT, Request, Response, cleaned
 
 JSON = "application/json"
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
-NAMED: Mapping[str, tuple[int, ...]] = {"proxies": (1, 3), "chaos-runner": (3,)}
-CAPABILITIES = ("leases", "counters", "http")
+NAMED: Mapping[str, tuple[int, ...]] = {"proxies": (1, 3), "chaos-runner": (3, 4)}
+CAPABILITIES = ("leases", "counters", "http", "limits")
 QUERY_FIELDS_MAX = 16
 
 Answer: TypeAlias = Response | Awaitable[Response]
@@ -39,6 +40,7 @@ class Api:
     ) -> None:
         self.proxies = proxies
         self.leases = leases
+        self.limits = Limits(proxies)
         self.token = token
         self.ids = request_ids()
         self.routes = self.table()
@@ -68,6 +70,7 @@ class Api:
             },
             ("chaos-runner", "v1"): {"GET": self.capabilities},
             ("chaos-runner", "v1", "counters"): {"GET": self.counters},
+            ("chaos-runner", "v1", "limits", "{}", "{}"): {"PUT": self.put_limit, "GET": self.show_limit},
             ("chaos-runner", "v1", "leases", "{}"): {
                 "PUT": self.put_lease,
                 "GET": self.show_lease,
@@ -183,7 +186,12 @@ class Api:
         if proxy.has_toxic(called):
             raise errors.toxic_exists()
         values = toxics.settings(kind, fields.get("attributes"), None)
-        return reply(200, proxy.add_toxic(called, kind, stream, toxicity=toxicity, settings=values).body())
+
+        def limited(toxic: toxics.Toxic) -> None:
+            self.limits.apply(proxy, toxic)
+
+        made = proxy.add_toxic(called, kind, stream, toxicity=toxicity, settings=values, limited=limited)
+        return reply(200, made.body())
 
     def update_toxic(self, request: Request, name: str, called: str) -> Response:
         """All of the change or nothing."""
@@ -216,6 +224,12 @@ class Api:
     def delete_lease(self, _: Request, run: str) -> Response:
         self.leases.delete(run)
         return Response(204)
+
+    def put_limit(self, request: Request, name: str, toxic: str) -> Response:
+        return reply(200, self.limits.put(self.proxies.get(name), toxic, request.body))
+
+    def show_limit(self, _: Request, name: str, toxic: str) -> Response:
+        return reply(200, self.limits.get(self.proxies.get(name), toxic))
 
     def metrics(self, _: Request) -> Response:
         return Response(200, self.metrics_text().encode(), metrics.CONTENT_TYPE)

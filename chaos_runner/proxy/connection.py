@@ -38,6 +38,7 @@ class Connection:
         self.dial: asyncio.Task[None] | None = None
         self.seen: set[ToxicCount] = set()
         self.affected: set[ToxicCount] = set()
+        self.admissions: set[Toxic] = set()
         self.payload = [False, False]
         self.dialogue: Dialogue | None = None
         self.linger: asyncio.TimerHandle | None = None
@@ -134,7 +135,15 @@ class Connection:
         self.proxy.ended_one(self)
 
     def drew(self, toxic: Toxic) -> bool:
-        return toxics.draw(self.proxy.seed, self.number, toxic.name) < toxic.toxicity
+        """Whether the toxic may hit this connection: its share, and no more connections than it is allowed."""
+        drawn = toxics.draw(self.proxy.seed, self.number, toxic.name) < toxic.toxicity
+        if not drawn or not toxic.max_affected or toxic.http is not None or toxic in self.admissions:
+            return drawn
+        if toxic.admitted >= toxic.max_affected:
+            return False
+        toxic.admitted += 1
+        self.admissions.add(toxic)
+        return True
 
     def seed_for(self, toxic: Toxic) -> str:
         return f"{self.proxy.seed}/{self.number}/{toxics.lot(toxic.name)}"

@@ -105,13 +105,23 @@ class Proxy:
     def has_toxic(self, name: str) -> bool:
         return any(toxic.name == name for toxic in self.toxics)
 
-    def add_toxic(self, name: str, kind: str, stream: str, *, toxicity: float, settings: Settings) -> Toxic:
-        """Appends a toxic to its direction's chain, on live connections too."""
+    def add_toxic(
+        self,
+        name: str,
+        kind: str,
+        stream: str,
+        *,
+        toxicity: float,
+        settings: Settings,
+        limited: Callable[[Toxic], object] = lambda _: None,
+    ) -> Toxic:
+        """Appends a toxic to its direction's chain, on live connections too; `limited` sees it before they do."""
         if len(self.toxics) >= TOXICS_MAX:
             raise errors.too_many("toxics on this proxy", TOXICS_MAX)
         count = self.counts.open(name, {toxic.name for toxic in self.toxics})
         toxic = Toxic(name, kind, stream, toxicity=toxicity, settings=settings, count=count)
         self.toxics.append(toxic)
+        limited(toxic)
         self.rebuild([toxic])
         return toxic
 
@@ -127,6 +137,7 @@ class Proxy:
         leaving = [toxic for toxic in self.toxics if which(toxic)]
         for toxic in leaving:
             toxic.gone = True
+            toxic.stop_clock()
             self.toxics.remove(toxic)
         self.rebuild(leaving)
         return len(leaving)

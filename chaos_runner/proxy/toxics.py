@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -46,7 +47,19 @@ class Toxic:
     `http` are the settings of one that knows requests; the others have `attributes`.
     """
 
-    __slots__ = ("attributes", "count", "gone", "http", "name", "stream", "toxicity", "type")
+    __slots__ = (
+        "admitted",
+        "attributes",
+        "clock",
+        "count",
+        "gone",
+        "http",
+        "max_affected",
+        "name",
+        "stream",
+        "toxicity",
+        "type",
+    )
 
     def __init__(
         self, name: str, kind: str, stream: str, *, toxicity: float, settings: Settings, count: ToxicCount
@@ -57,12 +70,21 @@ class Toxic:
         self.toxicity = toxicity
         self.count = count
         self.gone = False
+        self.max_affected = 0  # connections, or requests; 0 for no limit
+        self.admitted = 0  # connections that it may hit so far
+        self.clock: asyncio.TimerHandle | None = None  # ends it
         self.set(settings)
 
     def set(self, settings: Settings) -> None:
         """Takes settings of its own type."""
         self.attributes: dict[str, int] = settings if isinstance(settings, dict) else {}
         self.http: Http | None = None if isinstance(settings, dict) else settings
+
+    def stop_clock(self) -> None:
+        """It stays until somebody removes it."""
+        if self.clock is not None:
+            self.clock.cancel()
+            self.clock = None
 
     @property
     def settings(self) -> Settings:

@@ -70,7 +70,7 @@ class Dialogue:
 
     def draws(self, toxic: Toxic, aim: Http) -> bool:
         """Whether this request is hit: its share, drawn by the seed, and never more than allowed."""
-        if aim.max_affected and toxic.count.hits >= aim.max_affected:
+        if any(most and toxic.count.hits >= most for most in (aim.max_affected, toxic.max_affected)):
             return False
         connection = self.up.connection
         return aim.share >= 1 or draw(connection.proxy.seed, connection.number, toxic.name, self.number) < aim.share
