@@ -29,7 +29,7 @@ from chaos_runner.journal import ThreadJournal
 from chaos_runner.model import Environment
 from chaos_runner.orphans import Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
 from chaos_runner.records import Outcome
-from chaos_runner.store import FaultRow
+from chaos_runner.store import FaultRow, Owner
 
 HELLO_S = 10.0
 KILL_S = 1.0
@@ -142,6 +142,7 @@ async def guard(line: socket.socket, pidfd: int) -> int:
 
 async def _ready(hello: wire.Hello, env: Env) -> tuple[str, ...]:
     """Loads every kind of the plan and reads each endpoint once, so that undoing meets no surprise."""
+    _ = Owner.mine()  # even a codec may be a module
     endpoints: dict[str, Reaches] = {}
     for kind in hello.kinds:
         fault: Any = registry.faults[kind]
