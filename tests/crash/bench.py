@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -142,10 +143,10 @@ class Slot:
     def said(self) -> dict[str, Any]:
         """All that the child said on its lines."""
         told: dict[str, Any] = {}
-        if self.log.exists():
-            for line in self.log.read_text().splitlines():
-                if line.startswith("{"):
-                    told |= json.loads(line)
+        for line in self.log.read_text().splitlines() if self.log.exists() else ():
+            for words in re.findall(r"\{[^{}]*\}", line):  # two on one line, where somebody died before its end
+                with contextlib.suppress(json.JSONDecodeError):
+                    told |= json.loads(words)
         return told
 
     def proxy(self) -> dict[str, Any]:
