@@ -22,12 +22,14 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def with_proxy(upstream: socket.socket, scene: Callable[[Proxy, socket.socket], Awaitable[None]]) -> None:
+async def with_proxy(
+    upstream: socket.socket, scene: Callable[[Proxy, socket.socket], Awaitable[None]], *, dial_limit_s: float = WAIT_S
+) -> None:
     """Plays the scene with a proxy in this process and a client that has connected to it."""
     proxies = Proxies(seed=1)
     where = f"{LOOP}:{upstream.getsockname()[1]}"
     proxy = await proxies.create(Wanted({"name": "p", "upstream": where, "listen": f"{LOOP}:0"}))
-    proxy.dial_limit_s = LIMIT_S
+    proxy.dial_limit_s = dial_limit_s
     with socket.socket() as client:
         client.setblocking(False)
         await asyncio.get_running_loop().sock_connect(client, (LOOP, int(proxy.listen.rpartition(":")[2])))
@@ -49,7 +51,7 @@ def test_a_dial_ends_within_its_limit() -> None:
         for sock in fill:
             sock.setblocking(False)
             sock.connect_ex(full.getsockname())
-        asyncio.run(with_proxy(full, scene))
+        asyncio.run(with_proxy(full, scene, dial_limit_s=LIMIT_S))
         for sock in fill:
             sock.close()
 
