@@ -71,12 +71,26 @@ async def _remove_with_proxy(client: Client, undo: Undo, before: Proxy, hung: st
         # First the trace: a disabled proxy named by the mark whose upstream is the snapshot. A server that does not
         # even take this is frozen rather than deadlocked, and the proxy stays as it is.
         made = await _make(client, undo.mark, "127.0.0.1:0", msgspec.json.encode(before).decode())
+        if made and await _thawed(client, name):
+            await client.delete_proxy(undo.mark)
+            raise Doubt("it answers again, and is asked again")
         if not await _delete(client, name) and made:
             await client.delete_proxy(undo.mark)  # somebody else was quicker, and it is theirs to make again
             return
         await _finish(client, undo.mark)
     except (Refused, Doubt) as why:
         raise Doubt(f"{hung}; making proxy '{name}' again from its snapshot did not finish: {why}") from None
+
+
+async def _thawed(client: Client, name: str) -> bool:
+    """Whether the server was only frozen: it tells of the proxy again, which it cannot do while it is deadlocked."""
+    try:
+        await client.proxy(name, limit_s=LOOK_S)
+    except toxics.NotFound:
+        return True
+    except (Refused, Doubt):
+        return False
+    return True
 
 
 async def _make(client: Client, name: str, listen: str, upstream: str) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.proxy import toxi
 from tests.real.toxibench import Ground, Runner
 
 pytestmark = pytest.mark.real
@@ -41,7 +42,8 @@ def deleted(ground: Ground, runner: Runner, end: Callable[[Runner], None]) -> No
 
 
 def frozen(ground: Ground, runner: Runner, end: Callable[[Runner], None]) -> None:
-    """The server neither answers nor does anything, and then both."""
+    """The server neither answers nor does anything, and then both; nobody's connections are lost by that."""
+    line = ground.rig.line() if ground.proxies()["p"]["enabled"] else None
     with ground.frozen():
         end(runner)
         until = time.monotonic() + 3.5
@@ -49,6 +51,9 @@ def frozen(ground: Ground, runner: Runner, end: Callable[[Runner], None]) -> Non
             assert not set(runner.states()) & {"UNDONE", "WATCHING", "CLOSED"}, "clean, while nobody could look"
             time.sleep(0.1)
     ground.until_clean(8 + SLACK_S)
+    if line is not None:
+        line.client.sendall(b"still there")
+        assert toxi.read(line.server, 11) == b"still there"
 
 
 def gone(ground: Ground, runner: Runner, end: Callable[[Runner], None]) -> None:
