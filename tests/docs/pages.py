@@ -38,7 +38,7 @@ class Command(NamedTuple):
 
 def pages() -> tuple[Path, ...]:
     """Every page that people read."""
-    return tuple(sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))))
+    return tuple(sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/*.md"))))
 
 
 def blocks(*languages: str) -> Iterator[Block]:
