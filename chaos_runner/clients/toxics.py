@@ -91,12 +91,15 @@ class Ways(msgspec.Struct, frozen=True):
 
 
 class ToxicCounters(msgspec.Struct, frozen=True):
-    """What one toxic did so far."""
+    """What one toxic did so far; `requests` and `hits` only of one that knows requests."""
 
     streams: int = 0
     affected: int = 0
     bytes: int = 0
     delay_ms: float = 0.0
+    pieces: int = 0
+    requests: int = 0
+    hits: int = 0
 
 
 class ProxyCounters(msgspec.Struct, frozen=True):

@@ -155,6 +155,7 @@ class Connection:
 
     def touch(self, count: ToxicCount, size: int) -> None:
         count.bytes += size
+        count.pieces += size > 0
         if count not in self.affected:
             self.affected.add(count)
             count.affected += 1

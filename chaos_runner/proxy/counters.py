@@ -25,13 +25,13 @@ class FlowCount:
 class ToxicCount:
     """What one toxic name did on one proxy; a later toxic of that name goes on counting here.
 
-    `requests` were looked at and `hits` of them hit, by a toxic that knows requests.
+    `pieces` of the stream were hit; of `requests` that were looked at `hits`, by a toxic that knows requests.
     """
 
-    __slots__ = ("affected", "bytes", "delay_s", "hits", "requests", "streams")
+    __slots__ = ("affected", "bytes", "delay_s", "hits", "pieces", "requests", "streams")
 
     def __init__(self) -> None:
-        self.streams = self.affected = self.bytes = self.requests = self.hits = 0
+        self.streams = self.affected = self.bytes = self.pieces = self.requests = self.hits = 0
         self.delay_s = 0.0
 
     def body(self) -> dict[str, object]:
@@ -41,6 +41,7 @@ class ToxicCount:
             "affected": self.affected,
             "bytes": self.bytes,
             "delay_ms": delay_ms,
+            "pieces": self.pieces,
             "requests": self.requests,
             "hits": self.hits,
         }
