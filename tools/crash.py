@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import sys
 import tempfile
 import time
@@ -19,8 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.crash import points, tracer  # noqa: E402
+from tests.crash.crew import Crew, drawn  # noqa: E402
 from tests.crash.judge import Seen  # noqa: E402
-from tests.crash.points import Crew, Section  # noqa: E402
+from tests.crash.points import Section  # noqa: E402
 from tests.proxy.toxi import REAL  # noqa: E402
 
 # How many points of a section; all of those that are not here.
@@ -34,6 +36,7 @@ MOST = {
     "recovery after a watch": 60,
     "runner and guardian": 40,
     "full or broken disk": 100,
+    "chaos-runner run": 8,
 }
 COLUMNS = "{:<27}{:<9}{:>7}{:>8}{:>9}{:>7}{:>7}{:>15}"
 
@@ -81,7 +84,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--most", type=int, default=None, help="at most so many points of each section")
     parser.add_argument("--only", default="", help="sections whose name begins with this")
     parser.add_argument("--kinds", nargs="+", choices=points.KINDS, default=points.KINDS)
-    parser.add_argument("--each", type=int, default=2, help="slots for each kind of server (default: 2)")
+    parser.add_argument("--each", type=int, default=3, help="slots for each kind of server (default: 3)")
     parser.add_argument("--minutes", type=float, default=20.0, help="begin nothing after so long (default: 20)")
     return parser.parse_args()
 
@@ -93,10 +96,11 @@ def _missing(kinds: Iterable[str]) -> str:
 
 
 def _play(crew: Crew, given: argparse.Namespace, until: float) -> list[Row]:
-    found = [one for one in crew.sections() if one.name.startswith(given.only)]
-    drawn = {_key(one): points.drawn(one, _most(one, given), given.seed) for one in found}
-    rows = {_key(one): Row(one, len(drawn[_key(one)]), []) for one in found}
-    jobs = [(one, job) for one in found for job in drawn[_key(one)]]
+    found = [one for one in crew.sections() + crew.commands() if one.name.startswith(given.only)]
+    chosen = {_key(one): drawn(one, _most(one, given), given.seed) for one in found}
+    rows = {_key(one): Row(one, len(chosen[_key(one)]), []) for one in found}
+    jobs = [(one, job) for one in found for job in chosen[_key(one)]]
+    random.Random(given.seed).shuffle(jobs)  # some points wait, others reckon
     for section, seen in crew.play(jobs, until):
         rows[_key(section)].seen.append(seen)
         if seen.problems:

@@ -95,8 +95,8 @@ class Slot:
             self.state.mkdir(mode=0o700)
         self.ledger = Ledger(self.state)
         self.log = self.state / "said.log"
-        for toxic in self._ours():
-            self.api("DELETE", f"/proxies/p/toxics/{toxic}")
+        for toxic in filter(_ours, self.proxy()["toxics"]):
+            self.api("DELETE", f"/proxies/p/toxics/{toxic['name']}")
         self.api("DELETE", f"/chaos-runner/v1/leases/{RUN}")
         self.relay.forget()
 
@@ -107,14 +107,16 @@ class Slot:
         assert tracer.until(lambda: _state(pid) == "T", START_S)
         return pid
 
-    def play(self, what: str, where: Where | None = None, *, trace: Path | None = None) -> tuple[int, float]:
+    def play(
+        self, what: str, where: Where | None = None, *, trace: Path | None = None, limit_s: float = DEATH_S
+    ) -> tuple[int, float]:
         """A child from its first step to its end: its exit code, and when it ended."""
         pid = self.start(what)
         options = where.options() if where else []
         out = trace or self.state / "trace"
         with tracer.attached(pid, options, out) if where or trace else contextlib.nullcontext():
             os.kill(pid, signal.SIGCONT)
-            return self.ended(pid)
+            return self.ended(pid, limit_s)
 
     def ended(self, pid: int, limit_s: float = DEATH_S) -> tuple[int, float]:
         """Waits for its end; 99 for one that had to be killed by us."""
@@ -156,16 +158,13 @@ class Slot:
 
     def harm(self) -> bool:
         """Whether our fault is on the target."""
-        return any(one["name"] == MARK and one["type"] != "noop" for one in self.proxy().get("toxics", ()))
-
-    def _ours(self) -> list[str]:
-        return [one["name"] for one in self.proxy()["toxics"] if one["name"] != "theirs"]
+        return any(_ours(one) and one["type"] != "noop" for one in self.proxy().get("toxics", ()))
 
     def others(self) -> str:
         """Everything that is not ours."""
         seen = {name: dict(proxy) for name, proxy in self.api("GET", "/proxies").json.items()}
         for proxy in seen.values():
-            proxy["toxics"] = [one for one in proxy["toxics"] if one["name"] != MARK]
+            proxy["toxics"] = [one for one in proxy["toxics"] if not _ours(one)]
         return json.dumps(seen, sort_keys=True)
 
     def lay(self) -> None:
@@ -191,6 +190,10 @@ class Slot:
         self._zygote.wait(10)
         self.relay.close()
         toxi.stop(self.api)
+
+
+def _ours(toxic: dict[str, Any]) -> bool:
+    return str(toxic["name"]).startswith("cx.")
 
 
 def _embedded(log: Path) -> toxi.Api:

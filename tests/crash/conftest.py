@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.crash import tracer
-from tests.crash.points import KINDS, Crew
+from tests.crash.crew import Crew
+from tests.crash.points import KINDS
 from tests.proxy.toxi import REAL
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.crash.bench import GONE, MARK, SETTLE_S, Slot
+from tests.crash.bench import GONE, SETTLE_S, Slot
 
 LOOK_S = 0.008
 ONCE = ("IntentCommitted", "FaultInjected", "FaultReverted", "FaultClosed", "RunEnded")
@@ -123,9 +123,9 @@ def _calls(slot: Slot) -> Iterator[str]:
 
 
 def _ours(path: str, body: dict[str, object]) -> bool:
-    if path.startswith(LEASE):
-        return True
-    return path.endswith(f"/toxics/{MARK}") or (path == "/proxies/p/toxics" and body.get("name") == MARK)
+    if path == "/proxies/p/toxics":
+        return str(body.get("name", "")).startswith("cx.")
+    return path.startswith((LEASE, "/proxies/p/toxics/cx."))
 
 
 def _verified(slot: Slot) -> Iterator[str]:

@@ -9,14 +9,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-import math
-import queue
-import random
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +36,7 @@ QUIET = frozenset(
     }
 )
 WRITES = frozenset({"pwrite64", "fdatasync", "fsync", "ftruncate", "fallocate", "write"})
+STEADY = frozenset({"pwrite64", "fdatasync", "sendto", "connect", "fcntl"})  # about as many in each run
 ERRORS = ("ENOSPC", "EIO")
 MARK = "getppid"
 MOMENTS: tuple[Moment, ...] = ("received", "forwarded", "answered")
@@ -118,6 +115,21 @@ def sections(slot: Slot) -> list[Section]:
     return [*found, lease] if kind == "embedded" else found
 
 
+def command(slot: Slot) -> Section:
+    """A whole `chaos-runner run`, from preparing its fault on; its ticks come as they come, so no count is exact."""
+    trace = slot.folder / "command.trace"
+    scenes.command_dies(slot, None, trace)
+    steps = tracer.steps(trace)
+    sent = next(n for n, step in enumerate(steps) if _sends(step, "POST /proxies/p/toxics"))
+    begins = max(n for n in range(sent) if _sends(steps[n], "GET /proxies/p "))
+    loud = _points(step for step in steps[begins:] if step.name in STEADY)
+    return Section("chaos-runner run", slot.kind, [functools.partial(_play, scenes.command_dies, one) for one in loud])
+
+
+def _sends(step: tracer.Step, words: str) -> bool:
+    return step.name == "sendto" and f'"{words}' in step.rest
+
+
 def _play(scene: Callable[..., Seen], point: object, slot: Slot) -> Seen:
     try:
         return scene(slot, point)
@@ -193,49 +205,3 @@ def _undone(template: Path) -> None:
 
 def _reverted(fault: str) -> FaultReverted:
     return FaultReverted(fault=fault, gone_t=1.0, by="runner")
-
-
-class Crew:
-    """Some slots of each kind, all at work at once."""
-
-    def __init__(self, folder: Path, kinds: Iterable[str], each: int) -> None:
-        self.slots = {kind: [Slot(folder / f"{kind}-{n}", kind) for n in range(each)] for kind in kinds}
-        self._free: dict[str, queue.SimpleQueue[Slot]] = {kind: queue.SimpleQueue() for kind in self.slots}
-        for kind, slots in self.slots.items():
-            for slot in slots:
-                self._free[kind].put(slot)
-
-    def sections(self) -> list[Section]:
-        """All there is, for each kind of server."""
-        with ThreadPoolExecutor(len(self.slots)) as pool:
-            return [one for found in pool.map(sections, [slots[0] for slots in self.slots.values()]) for one in found]
-
-    def play(self, drawn: list[tuple[Section, Job]], until: float = math.inf) -> Iterator[tuple[Section, Seen]]:
-        """Plays all, each on a slot of its kind, beginning none after `until`; kinds take turns, so no slot waits."""
-        with ThreadPoolExecutor(sum(len(slots) for slots in self.slots.values())) as pool:
-            by_kind = [[one for one in drawn if one[0].kind == kind] for kind in self.slots]
-            turns = [one for turn in itertools.zip_longest(*by_kind) for one in turn if one is not None]
-            played = pool.map(functools.partial(self._one, until), turns)
-            yield from (one for one in played if one is not None)
-
-    def _one(self, until: float, drawn: tuple[Section, Job]) -> tuple[Section, Seen] | None:
-        section, job = drawn
-        if time.monotonic() > until:
-            return None
-        slot = self._free[section.kind].get()
-        try:
-            return section, job(slot)
-        finally:
-            self._free[section.kind].put(slot)
-
-    def close(self) -> None:
-        for slots in self.slots.values():
-            for slot in slots:
-                slot.close()
-
-
-def drawn(section: Section, most: int | None, seed: str) -> list[Job]:
-    """At most so many of its points, by the seed; all for None."""
-    if most is None or most >= len(section.jobs):
-        return section.jobs
-    return random.Random(f"{seed} {section.name} {section.kind}").sample(section.jobs, most)

@@ -19,6 +19,7 @@ from tests.crash.tracer import Where
 LONG = 400  # beats: a run that holds until it is killed
 LATE_S = 0.25
 LEASE_S = 1.0
+COMMAND_S = 90.0
 
 
 class Knock(NamedTuple):
@@ -50,6 +51,41 @@ def disk_fails(slot: Slot, where: Where) -> Seen:
     if code not in {0, 1}:
         look.problems.add(f"exit code {code}")
     return _recovered(slot, where, "INJECTED" in _trace(slot), look)
+
+
+EXPERIMENT = """\
+kind: experiment/v1
+name: crash
+hypothesis: a run that is killed leaves nothing
+steady_state:
+  users:
+    probe: http
+    with: {{url: "http://127.0.0.1:{port}", path: /version, rate: 10/s, timeout: 5s}}
+    expect: [success >= 50%]
+baseline: 8s
+blast_radius: {{at_once: 1, in_total: 1, max_duration: 30s}}
+method:
+  - fault: toxic
+    target: {{proxy: p}}
+    with: {{type: latency, latency: 50ms}}
+    confirm: [read-back]
+    for: 3s
+recovery: {{within: 20s}}
+"""
+CONFIGURATION = """\
+kind: config/v1
+environments: {{here: {{confirm: none, toxiproxy: {{url: "{url}"}}}}}}
+"""
+
+
+def command_dies(slot: Slot, where: Where, trace: Path | None = None) -> Seen:
+    """As `run_dies`, but the run is a person's `chaos-runner run`, whose guardian calls at the same door."""
+    slot.fresh()
+    (slot.folder / "e.yaml").write_text(EXPERIMENT.format(port=slot.api.port))
+    (slot.folder / "chaos-runner.yaml").write_text(CONFIGURATION.format(url=slot.relay.doors["runner"]))
+    code, died = slot.play("command", where, trace=trace, limit_s=COMMAND_S)
+    look = Look(slot, died).until_settled()
+    return _recovered(slot, where, code == -signal.SIGKILL, look)
 
 
 def recovery_dies(slot: Slot, where: Where, template: Path, *, harmed: bool = True) -> Seen:

@@ -13,8 +13,9 @@ import pytest
 
 from tests.crash import points, scenes, tracer
 from tests.crash.bench import Slot
+from tests.crash.crew import Crew, drawn
 from tests.crash.judge import Seen
-from tests.crash.points import MARK, Crew, drawn, left
+from tests.crash.points import MARK, left
 from tests.crash.tracer import Where
 
 pytestmark = pytest.mark.real
