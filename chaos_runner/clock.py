@@ -11,16 +11,33 @@ import anyio
 from anyio.abc import TaskGroup
 
 
-class Clock:
-    """Starts when made, or `ago_s` before. `now` ignores clock steps; `wall` is only ever printed."""
+def asleep_s() -> float:
+    """For how long this machine has slept since its boot."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
-    def __init__(self, wall: Callable[[], float] = time.time, *, ago_s: float = 0.0) -> None:
+
+class Clock:
+    """Starts when made, or `ago_s` before. `now` ignores clock steps and sleep; `wall` is only ever printed."""
+
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        *,
+        ago_s: float = 0.0,
+        asleep: Callable[[], float] = asleep_s,
+    ) -> None:
         self.t0 = anyio.current_time() - ago_s
         self.wall = wall
+        self.asleep = asleep
+        self._asleep_before_s = asleep()
 
     def now(self) -> float:
         """Seconds since the run's start."""
         return anyio.current_time() - self.t0
+
+    def slept_s(self) -> float:
+        """Seconds that have passed and that `now` knows nothing of, for the machine slept."""
+        return self.asleep() - self._asleep_before_s
 
     def next_tick(self) -> int:
         """The first tick that has not begun."""

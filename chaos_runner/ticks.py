@@ -17,6 +17,7 @@ from chaos_runner.drive import JournalError
 from chaos_runner.judge import AbortWatch
 from chaos_runner.records import Phase, Sample, StoppedBy
 
+SLEPT_S = 1.0  # a fault lives on while the machine that watches it sleeps
 LATE_S = 1.0  # a fault whose hold ends just when its time is over ends by itself
 
 
@@ -220,6 +221,8 @@ class Loop:
             return Stop(
                 "guardian", "the guardian died, or has stopped answering: nobody would undo for a dead runner", now
             )
+        if (slept_s := self._clock.slept_s()) > SLEPT_S:
+            return Stop("blind", f"this machine slept for {slept_s:.0f} s, and nobody watched meanwhile", now)
         if now >= min(self._deadline_t, self.expires_t + LATE_S):
             return Stop("deadline", "the time this run may take is over", now)
         return None

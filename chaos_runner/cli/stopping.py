@@ -26,12 +26,16 @@ Wanted = Callable[[RunRow, str], bool]  # a run and the service it is about
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """Seconds since the pull. `quiet_s`: so long a run without a fault may take to end before it is left to itself."""
+    """Seconds since the pull. `quiet_s`: so long a run without a fault may take to end before it is left to itself.
+
+    `dead_s`: so long a dead runner's guardian may take to say that it is at work, before it counts as dead too.
+    """
 
     term_s: float = 5.0
     kill_s: float = 10.0
     limit_s: float = 35.0  # after SIGKILL the guardian acts at once and has time for a few tries
     quiet_s: float = 3.0
+    dead_s: float = 8.0
     blind_s: float = 4.0
 
 
@@ -67,6 +71,7 @@ class Stopping:
         self._pulled_at = time.time()
         self._began = time.monotonic()
         self._services: dict[str, str] = {}
+        self._dead_since: dict[str, float] = {}
 
     def wait(self) -> list[Halted]:
         """Returns when nothing concerned has a fault open, or the time is over."""
@@ -117,10 +122,17 @@ class Stopping:
         one.left = tuple(f"{row.kind} on {row.target.key} ({row.id}, {row.state})" for row in hot)
         if hot:
             self._urge(run, one, hot)
-            return False
+            return self._forsaken(run)
         self._measure(ledger, one)
         ended = run.state == "ENDED" or store.alive(run.owner) is not True
         return ended or one.gone_s is not None or self._passed() > self._patience.quiet_s
+
+    def _forsaken(self, run: RunRow) -> bool:
+        """Whether nobody is left who would undo: waiting longer would change nothing."""
+        if store.alive(run.owner) is not False:
+            self._dead_since.pop(run.id, None)
+            return False
+        return self._passed() - self._dead_since.setdefault(run.id, self._passed()) > self._patience.dead_s
 
     def _urge(self, run: RunRow, one: Halted, hot: list[FaultRow]) -> None:
         due = [("SIGTERM", self._patience.term_s), ("SIGKILL", self._patience.kill_s)]

@@ -71,8 +71,14 @@ def scopes(environment: str, service: str, experiment: str) -> tuple[str, ...]:
 
 
 def release(state_dir: Path, scope: str, who: str, reason: str) -> Path:
-    """Moves the lever's file to `levers/released/` with who released it; returns the new place."""
+    """Moves the lever's file to `levers/released/` with who released it; returns the new place.
+
+    It takes a name and a reason; pulling takes neither.
+    """
     path = _path(state_dir, scope)
+    if not who.strip() or not reason.strip():
+        msg = f"releasing the lever {scope} takes a name and a reason: both are kept with it"
+        raise StoreError(msg)
     at = time.time()
     stamp = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     kept = path.parent / "released" / f"{stamp}.{scope}.json"

@@ -21,7 +21,7 @@ from chaos_runner.verdict import outcome
 from tests.cli import kit
 from tests.cli.conftest import Call
 
-SHORT = Patience(term_s=0.3, kill_s=0.6, limit_s=1.5, quiet_s=0.3, blind_s=0.3)
+SHORT = Patience(term_s=0.3, kill_s=0.6, limit_s=1.5, quiet_s=0.3, dead_s=0.3, blind_s=0.3)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +216,41 @@ def test_what_is_left_is_code_5_and_names_recover(call: Call, home: Path, monkey
     assert said.code == 5
     assert "NOT REVERTED: noop on noop/thing" in said.out
     assert "next: chaos-runner recover" in said.out
+
+
+def test_nobody_is_waited_for_who_cannot_come(home: Path) -> None:
+    """Runner and guardian are dead: the person should be typing `recover` by now."""
+    patience = msgspec.structs.replace(SHORT, limit_s=60.0)
+    with kit.run_of(home / "state", kit.gone_owner(), home / "mark"):
+        began = time.monotonic()
+        (halted,) = Stopping(home / "state", lambda _run, _service: True, print, patience).wait()
+
+    assert halted.left
+    assert time.monotonic() - began < 20
+
+
+def test_a_guardian_that_takes_over_in_time_is_waited_for(home: Path) -> None:
+    patience = msgspec.structs.replace(SHORT, limit_s=10.0, dead_s=5.0, term_s=60.0, kill_s=60.0)
+    with kit.run_of(home / "state", kit.gone_owner(), home / "mark") as ledger, kit.process("") as (_child, guardian):
+        taken = threading.Timer(0.5, lambda: ledger.take_over(kit.RUN, guardian))
+        gone = threading.Timer(1.5, lambda: ledger.set_fault_state(kit.FAULT, 2, "CLOSED"))
+        for timer in (taken, gone):
+            timer.start()
+        (halted,) = Stopping(home / "state", lambda _run, _service: True, print, patience).wait()
+        for timer in (taken, gone):
+            timer.join()
+
+    assert halted.left == ()
+
+
+@pytest.mark.parametrize("missing", ["--reason", "--who"])
+def test_resume_takes_a_name_and_a_reason(call: Call, home: Path, missing: str) -> None:
+    call("halt")
+    words = {"--reason": "fixed", "--who": "ann"} | {missing: " "}
+    said = call("resume", "global", *(word for pair in words.items() for word in pair))
+
+    assert said.code in {2, 3}
+    assert [lever.scope for lever in levers.all(home / "state")] == ["global"]
 
 
 def test_halting_one_run_pulls_no_lever(call: Call, home: Path) -> None:

@@ -8,7 +8,9 @@ import anyio
 import pytest
 
 from chaos_runner import orphans
+from chaos_runner.clock import asleep_s
 from chaos_runner.lifecycle import WATCH_S
+from chaos_runner.plan import Refusal
 from tests.engine.kit import DEAD, WALL, Crash, Rig, experiment, harm, travels
 from tests.recover.kit import began
 
@@ -106,6 +108,27 @@ def test_a_clock_that_is_set_while_a_fault_is_there_changes_nothing(rig: Rig, st
 
     assert (outcome.finding, outcome.stopped_by) == ("HELD", "nothing")
     assert _lived(rig) == pytest.approx(10.0, abs=1.5)
+
+
+@pytest.mark.parametrize("slept", [2.0, HOUR])
+def test_a_machine_that_slept_undoes_as_soon_as_it_is_awake(rig: Rig, slept: float) -> None:
+    rig.well()
+    rig.at(8.5, lambda: setattr(rig.engine.course.setting.clock, "asleep", lambda: asleep_s() + slept))
+    outcome = rig.run(experiment(harm(for_=30.0)))
+
+    assert outcome.stopped_by == "blind"
+    assert f"slept for {slept:.0f} s" in outcome.why
+    assert not rig.harmed
+    assert _lived(rig) < 4.0
+
+
+def test_a_machine_that_slept_in_the_baseline_injects_nothing(rig: Rig) -> None:
+    rig.well()
+    rig.at(2.5, lambda: setattr(rig.engine.course.setting.clock, "asleep", lambda: asleep_s() + HOUR))
+    with travels(Refusal, "slept for 3600 s"):
+        rig.run(experiment())
+
+    assert rig.world.count("inject") == 0
 
 
 def _lived(rig: Rig) -> float:

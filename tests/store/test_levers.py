@@ -112,6 +112,21 @@ def test_a_released_lever_no_longer_stops_and_its_story_is_kept(state: Path) -> 
         levers.release(state, "global", "lead", "again")
 
 
+@pytest.mark.parametrize(("who", "reason"), [("", "fixed"), ("lead", ""), (" ", "fixed"), ("lead", "\n")])
+def test_anybody_pulls_but_releasing_takes_a_name_and_a_reason(state: Path, who: str, reason: str) -> None:
+    levers.pull(state, "global", "", "")
+    with pytest.raises(StoreError, match="takes a name and a reason"):
+        levers.release(state, "global", who, reason)
+
+    assert levers.pulled(state, *ALL) is not None
+
+
+def test_pulling_makes_a_lever_and_nothing_else(state: Path) -> None:
+    levers.pull(state, "environment.demo", "ops", "x")
+
+    assert [path.name for path in state.iterdir()] == ["levers"]
+
+
 def test_a_garbled_lever_can_be_released(state: Path) -> None:
     levers.pull(state, "global", "ops", "sale").write_text("")
     levers.release(state, "global", "lead", "ok")
