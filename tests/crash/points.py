@@ -35,7 +35,7 @@ QUIET = frozenset(
         "futex",  # threads take turns in Python; what they then do is seen
     }
 )
-WRITES = frozenset({"pwrite64", "fdatasync", "fsync", "ftruncate", "fallocate", "write"})
+WRITES = frozenset({"pwrite64", "fdatasync", "fsync", "ftruncate", "fallocate"})
 STEADY = frozenset({"pwrite64", "fdatasync", "sendto", "connect", "fcntl"})  # about as many in each run
 ERRORS = ("ENOSPC", "EIO")
 MARK = "getppid"
@@ -82,10 +82,10 @@ def _points(steps: Iterable[tracer.Step], known: Iterable[Where] = ()) -> list[W
     return [where for where in found if where not in set(known)]
 
 
-def failures(found: Calls) -> list[Where]:
-    """Each write of the ledger fails, in both ways, once and from there on."""
-    writes = [where for where in found.start + found.loud if where.name in WRITES - {"write"}]
-    return [where._replace(what=what, on=on) for where in writes for what in ERRORS for on in (False, True)]
+def failures(writes: Iterable[Where], *, on: bool) -> list[Where]:
+    """Each write of the ledger fails, in both ways: this once, or from there on."""
+    broken = [where for where in writes if where.name in WRITES]
+    return [where._replace(what=what, on=on) for where in broken for what in ERRORS]
 
 
 def sections(slot: Slot) -> list[Section]:
@@ -109,7 +109,9 @@ def sections(slot: Slot) -> list[Section]:
         all_of("recovery after a watch", _recovery("watched"), watched.loud),
         all_of("requests", _knocked, _knocks()),
         all_of("runner and guardian", _both, itertools.product(run.loud, _knocks("guardian"))),
-        all_of("full or broken disk", scenes.disk_fails, failures(run)),
+        all_of("broken write", scenes.disk_fails, failures(run.loud, on=False)),
+        all_of("broken write: its start", scenes.disk_fails, failures(run.start, on=False)),
+        all_of("broken disk from then on", scenes.disk_fails, failures(run.start + run.loud, on=True)),
     ]
     lease = all_of("nobody but the lease", scenes.lease_lapses, (k for k in _knocks("runner") if 5 <= k.n <= 8))
     return [*found, lease] if kind == "embedded" else found

@@ -34,7 +34,9 @@ SAMPLE = {
     "recovery after a watch": 2,
     "requests": 5,
     "runner and guardian": 2,
-    "full or broken disk": 4,
+    "broken write": 3,
+    "broken write: its start": 1,
+    "broken disk from then on": 2,
     LEASE: 1,
 }
 
