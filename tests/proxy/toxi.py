@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+ROOT = Path(__file__).resolve().parents[2]
 LOOP = "127.0.0.1"
 REAL = Path(
     os.environ.get("TOXIPROXY_SERVER", Path.home() / ".cache" / "chaos-runner" / "real" / "toxiproxy-2.12.0" / "server")
