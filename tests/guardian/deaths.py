@@ -67,11 +67,14 @@ class Ground:
 
 
 class Death(NamedTuple):
-    """One way to die. `befalls` does it; `bound_s` is the promise, `promise` says where it comes from."""
+    """One way to die. `befalls` does it, and says since when where that is not at once.
+
+    `bound_s` is the promise, `promise` says where it comes from.
+    """
 
     name: str
     start: Callable[[Ground], Bench]
-    befalls: Callable[[Any], None]
+    befalls: Callable[[Any], float | None]
     bound_s: float
     promise: str
     ends: str = "guardian"  # who writes the end of the run
@@ -124,7 +127,18 @@ def _disk_hangs(bench: Command) -> None:
     bench.beside.append(tracer)
 
 
-def _out_of_memory(bench: Small) -> None:
+def _hungry(bench: Small) -> float:
+    """No allocation succeeds any more; how long that takes to kill is not ours to promise."""
+    bench.ask("hungry")
+    return _dead(bench)
+
+
+def _dead(bench: Small) -> float:
+    bench.process.wait(30)
+    return time.monotonic()
+
+
+def _out_of_memory(bench: Small) -> float:
     """The kernel's own killer, in a group of the runner's own."""
     group = CGROUPS / f"guardian-matrix-{bench.process.pid}"
     group.mkdir()
@@ -134,6 +148,7 @@ def _out_of_memory(bench: Small) -> None:
         (group / "memory.memsw.limit_in_bytes").write_text(str(32 << 20))
     (group / "cgroup.procs").write_text(str(bench.process.pid))
     bench.ask("hoarding")
+    return _dead(bench)
 
 
 def has_strace() -> bool:
@@ -168,7 +183,7 @@ DEATHS = (
     Death("busy loop in the control loop", small, _asked("busy"), SILENCE_S, SILENT),
     Death("commit never returns", small, _asked("blocked"), SILENCE_S, SILENT),
     Death("fdatasync takes an hour", command, _disk_hangs, TICK_S + SILENCE_S, f"a tick + {SILENT}"),
-    Death("no memory (RLIMIT_AS)", small, _asked("hungry"), 1.0, "1 s"),
+    Death("no memory (RLIMIT_AS)", small, _hungry, 1.0, "1 s"),
     Death("out of memory (kernel)", small, _out_of_memory, 1.0, "1 s"),
     Death("SIGKILL guardian", command, _unguarded, SURVIVED_S, SURVIVED, "runner", 4),
     Death("SIGSTOP guardian", command, _guardian_stopped, TTL_S + TICK_S + SURVIVED_S,
@@ -200,7 +215,7 @@ def tried(death: Death, ground: Ground) -> Trial:
     try:
         troubles = [*secrets_in_command_lines()]
         began = time.monotonic()
-        death.befalls(bench)
+        began = death.befalls(bench) or began
         try:
             took, leaked = bench.clean_after(death.bound_s + GRACE_S, began), False
         except AssertionError:
