@@ -6,7 +6,6 @@ inject nothing more; then it is killed, and everything it left is undone, verifi
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 import traceback
@@ -24,10 +23,9 @@ from chaos_runner.model import Environment
 from chaos_runner.orphans import Kinds, Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
 from chaos_runner.plan import Refusal
 from chaos_runner.records import Outcome, RunEnded
-from chaos_runner.store import FaultRow, Owner, RunRow, Store, StoreError, alive, since_s
+from chaos_runner.store import KILL_S, FaultRow, Owner, RunRow, Store, StoreError, alive, signalled, since_s
 
 WAIT_FOR_GUARDIAN_S = 20.0
-KILL_S = 1.0
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -180,18 +178,7 @@ def _end(run: RunRow, journal: RunJournal, drives: list[Drive], trouble: list[st
 
 async def _kill(owner: Owner) -> None:
     """SIGKILL for an owner that turned out to live after all; its pid is proven by its start time."""
-    if not alive(owner) or owner.pid == os.getpid():
-        return
-    try:
-        pidfd = os.pidfd_open(owner.pid)
-    except ProcessLookupError:
-        return
-    try:
-        if alive(owner):
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    with signalled(owner, signal.SIGKILL) as pidfd:
+        if pidfd is not None:
             with anyio.move_on_after(KILL_S):
                 await anyio.wait_readable(pidfd)
-    except (ProcessLookupError, PermissionError):
-        return
-    finally:
-        os.close(pidfd)

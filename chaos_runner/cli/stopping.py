@@ -7,7 +7,6 @@ recovery is left alone. Writes nothing; every wait ends.
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import signal
 import time
@@ -153,23 +152,10 @@ class Stopping:
 
 def send(owner: Owner, number: signal.Signals) -> bool:
     """Signals the very process that owns a run, and no other; False where it is gone, elsewhere or not ours."""
-    if owner.pid == os.getpid():
-        return False
-    try:
-        pidfd = os.pidfd_open(owner.pid)
-    except ProcessLookupError:
-        return False
-    try:
-        if store.alive(owner) is not True:  # asked while the pidfd holds the pid
-            return False
-        signal.pidfd_send_signal(pidfd, number)
-        if number is signal.SIGKILL:
-            select.select([pidfd], [], [], 1.0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    finally:
-        os.close(pidfd)
-    return True
+    with store.signalled(owner, number) as pidfd:
+        if pidfd is not None and number is signal.SIGKILL:
+            select.select([pidfd], [], [], store.KILL_S)
+        return pidfd is not None
 
 
 def _service_of(entries: list[Entry]) -> str:

@@ -1,12 +1,13 @@
 """Ledger and journal: what was done to which target and how to undo it, what was recorded, what was measured."""
 
 from chaos_runner.store.errors import Busy, Fenced, NoLedger, StoreError
-from chaos_runner.store.owner import Owner, alive, since_s
+from chaos_runner.store.owner import KILL_S, Owner, alive, signalled, since_s
 from chaos_runner.store.protocol import Store
 from chaos_runner.store.rows import FaultRow, RunRow, RunState, Stamped, Summary
 from chaos_runner.store.sqlite import SqliteStore, open_store
 
 __all__ = [
+    "KILL_S",
     "Busy",
     "FaultRow",
     "Fenced",
@@ -21,5 +22,6 @@ __all__ = [
     "Summary",
     "alive",
     "open_store",
+    "signalled",
     "since_s",
 ]

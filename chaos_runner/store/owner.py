@@ -1,12 +1,17 @@
-"""Who owns a run: a process that cannot be mistaken for another one. Reads /proc only."""
+"""Who owns a run: a process that cannot be mistaken for another one. Reads /proc, and sends signals."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+
+KILL_S = 1.0  # how long a killed process may take to be gone
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -28,6 +33,32 @@ class Owner(msgspec.Struct, frozen=True):
     def nobody(cls) -> Owner:
         """A process of this host that is gone: whatever it owns is anybody's to recover."""
         return cls(boot_id="", pid=0, start_time=0, host=os.uname().nodename)
+
+
+@contextlib.contextmanager
+def signalled(owner: Owner, number: signal.Signals) -> Iterator[int | None]:
+    """Signals exactly this process; a pidfd to await its end by, or None where it is gone, elsewhere or not ours."""
+    try:
+        pidfd = os.pidfd_open(owner.pid) if alive(owner) and owner.pid != os.getpid() else -1
+    except ProcessLookupError:
+        pidfd = -1
+    if pidfd < 0:
+        yield None
+        return
+    try:
+        yield pidfd if _sent(owner, pidfd, number) else None
+    finally:
+        os.close(pidfd)
+
+
+def _sent(owner: Owner, pidfd: int, number: signal.Signals) -> bool:
+    if alive(owner) is not True:  # asked while the pidfd holds the pid
+        return False
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def boot_stamp() -> str:
