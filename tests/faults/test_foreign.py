@@ -69,15 +69,17 @@ edits = st.lists(st.builds(lambda when, it: Edit(when, *it), st.sampled_from(["b
 
 
 class Twins:
-    """The proxies `p`, which gets a fault, and `q`, which does not."""
+    """The proxies `p`, which gets a fault, `q`, which does not, and `r` and `s`, which nobody touches."""
 
     def __init__(self, api: toxi.Api, fault: ToxicFault | ProxyDown) -> None:
         self.api, self.fault = api, fault
         api.clear()
-        for name in ("p", "q"):
+        for name in ("p", "q", "r"):
             api.make(name, UPSTREAMS[0])
             api.toxic("latency", "upstream", proxy=name, name="theirs", latency=1)
+        api.make("s", UPSTREAMS[0], enabled=False)
         self.was = self.shown("q")
+        self.others = self.shown("r"), self.shown("s")
 
     def edit(self, edits: list[Edit], when: When) -> None:
         for edit in edits:
@@ -132,5 +134,6 @@ def test_what_others_change_survives_every_fault_and_its_undo(
     theirs = twins.shown("q")
     event(f"{fault.kind}: {'deleted' if theirs is None else 'changed' if theirs != twins.was else 'untouched'}")
     assert twins.shown("p") == theirs
+    assert (twins.shown("r"), twins.shown("s")) == twins.others
     assert isinstance(seen, Absent), seen
     assert bool(seen.drift) == (theirs != twins.was), seen

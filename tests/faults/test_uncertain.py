@@ -102,6 +102,19 @@ async def test_an_uncertain_fault_is_closed_by_the_look_after_its_watch_and_not_
     assert case.world.toxics() == {"theirs"}
 
 
+@pytest.mark.parametrize("kind", SENT)
+async def test_an_undo_that_is_told_that_there_is_nothing_is_clean_only_once_a_read_says_so(
+    kind: str, case: Case
+) -> None:
+    drive = await case.drive(kind)
+    assert (await drive.inject()).state == "INJECTED"
+    case.relay.once("DELETE", "denied")
+    assert (await drive.undo(patience_s=5)).state == "CLOSED"
+    assert [asked.method for asked in case.relay.asked].count("DELETE") == 2, "it was there, and was removed"
+    assert case.world.toxics() == {"theirs"}
+    assert not case.harm()
+
+
 @pytest.mark.parametrize("fate", [*LANDED, "held"])
 @pytest.mark.parametrize("kind", SENT)
 async def test_an_undo_whose_reply_is_lost_is_read_back_and_repeated(kind: str, fate: Fate, case: Case) -> None:

@@ -13,10 +13,12 @@ from typing import Any, Literal, NamedTuple, Self
 from tests.proxy.toxi import LOOP
 
 # What becomes of a request. `lost`, `reset` and `error` have landed: only their reply is missing, cut off or false.
-# `held` is kept, its client is told nothing, and it lands with `release`.
-Fate = Literal["pass", "lost", "reset", "error", "held"]
+# `held` is kept, its client is told nothing, and it lands with `release`; `denied` never lands and is answered 404.
+Fate = Literal["pass", "lost", "reset", "error", "held", "denied"]
 LIMIT_S = 20.0
 ERROR = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+GONE = b'{"error":"toxic not found","status":404}\n'
+DENIED = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(GONE), GONE)
 LINGER = struct.pack("ii", 1, 0)
 
 
@@ -94,6 +96,9 @@ class Relay:
     def _treat(self, near: socket.socket, asked: Asked, fate: Fate) -> None:
         if fate == "held":
             self.held.append(asked)
+            return
+        if fate == "denied":
+            near.sendall(DENIED)
             return
         answer = self._answer(asked)
         if fate == "reset":

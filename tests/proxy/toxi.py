@@ -114,7 +114,7 @@ def start_real(log: Path, *arguments: str, port: int | None = None) -> Api:
             [REAL, "-host", LOOP, "-port", str(port), "-proxy-metrics", *arguments], stdout=output, stderr=output
         )
     api = Api(port, process, "real", log)
-    wait_until(lambda: can_connect(port))
+    wait_until(lambda: can_connect(port), 20)
     return api
 
 

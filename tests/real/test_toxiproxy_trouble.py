@@ -111,6 +111,7 @@ def case(folder: Path, trouble: str, kind: str, by: str) -> Found:
             "left": left,
             "recovered": [(one.run, one.left) for one in recovered],
             "closed": runner.states(),
+            "drift": runner.drift(),
             "after": ground.proxies(),
             "found": ground.found,
         }
@@ -147,6 +148,8 @@ def test_whatever_the_server_does_it_is_left_as_it_was_and_the_ledger_says_so(
 
     wanted = expected(ran["found"], trouble)
     assert without_fences(ran["left"]) == wanted, "when the ledger first said that it was clean"
+    told = {"deleted": ["proxy/p was deleted by somebody else"], "frozen": [""], "stalled": [""]}
+    assert ran["drift"] == told.get(trouble, ["by somebody else: toxic theirs removed"])
     assert not [left for _run, left in ran["recovered"] if left]
     assert ran["closed"] == ["CLOSED"], ran
     assert ran["after"] == wanted, "after the recovery: no fence and no trace either"

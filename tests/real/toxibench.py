@@ -21,6 +21,7 @@ import anyio
 
 from chaos_runner import recover, store
 from chaos_runner.lifecycle import WATCH_S
+from chaos_runner.records import FaultReverted
 from chaos_runner.recover import Recovered
 from chaos_runner.store import StoreError
 from tests.proxy import toxi
@@ -86,6 +87,12 @@ class Runner:
                 return [row.state for row in ledger.faults(self.name)]
         except StoreError:
             return []
+
+    def drift(self) -> list[str]:
+        """What the records say that others changed meanwhile."""
+        with store.open_store(self.state, read_only=True) as ledger:
+            records = [entry.record for entry in ledger.records(self.name)]
+        return [record.drift for record in records if isinstance(record, FaultReverted)]
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -164,7 +171,7 @@ class Ground:
         self.api.process.kill()
         self.api.process.wait(5)
         self.api = self._start()
-        toxi.wait_until(lambda: set(self.proxies()) == set(self.found))
+        toxi.wait_until(lambda: set(self.proxies()) == set(self.found), 20)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
