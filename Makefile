@@ -1,4 +1,4 @@
-# Verbs: demo test lint types contracts docs bench bench-load calibrate soak-demo real wheel-test clean
+# Verbs: demo test lint types contracts docs parity bench bench-load calibrate soak-demo real wheel-test clean
 PY ?= python3
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
@@ -10,7 +10,7 @@ WORKERS ?= 3
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 
-.PHONY: demo test lint types contracts docs bench bench-load calibrate soak-demo real k6 wheel-test clean
+.PHONY: demo test lint types contracts docs parity bench bench-load calibrate soak-demo real k6 wheel-test clean
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -39,6 +39,10 @@ contracts: .venv/.test
 
 docs: .venv/.test
 	$(BIN)/python tools/make_docs.py
+
+# Runs the parity suite on the embedded proxy and the real Toxiproxy and writes docs/parity.md.
+parity: .venv/.test real
+	$(BIN)/python tools/parity_table.py
 
 calibrate: .venv/.test
 	$(BIN)/python tools/calibrate.py
