@@ -85,9 +85,7 @@ class Store(Protocol):
         """
         ...
 
-    def set_fault_state(
-        self, fault_id: str, epoch: int, state: State, outcome: str = "", record: Stamped | None = None
-    ) -> None:
+    def set_fault_state(self, fault_id: str, epoch: int, state: State, record: Stamped | None = None) -> None:
         """Moves a fault on and appends its record with it. Raises Fenced; a closed fault is never opened again."""
         ...
 

@@ -134,11 +134,9 @@ class SqliteStore:
         now = self._clock()
         self._db.write(lambda con: ledger.commit_intent(con, row, record, now))
 
-    def set_fault_state(
-        self, fault_id: str, epoch: int, state: State, outcome: str = "", record: Stamped | None = None
-    ) -> None:
+    def set_fault_state(self, fault_id: str, epoch: int, state: State, record: Stamped | None = None) -> None:
         now = self._clock()
-        outcome = outcome or (boot_stamp() if state == "WATCHING" else "")
+        outcome = boot_stamp() if state == "WATCHING" else ""
         self._db.write(
             lambda con: ledger.set_fault_state(con, fault_id, epoch, state, outcome, record, now), reserve=True
         )

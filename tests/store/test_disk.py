@@ -113,7 +113,7 @@ try:
     commit(store, fault("f2", target="proxy/other"))
 except StoreError as why:
     print(why)
-store.set_fault_state("f1", 1, "UNDONE", "", injected())
+store.set_fault_state("f1", 1, "UNDONE", injected())
 print([row.state for row in store.open_faults()], len(store.records("r1")))
 """
 
@@ -152,7 +152,7 @@ for write in (
         print(why, (state / "ballast").exists())
 with open_store(state, allow_tmpfs=True) as recovery:
     epoch = recovery.take_over("r1", Owner.mine())
-    recovery.set_fault_state("f1", epoch, "CLOSED", "z" * 100_000)
+    recovery.set_fault_state("f1", epoch, "CLOSED", stamped(note("z" * 100_000), 3.0))
     print([row.state for row in recovery.faults("r1")], len(recovery.records("r1")))
 """
 
@@ -171,7 +171,7 @@ def test_on_a_full_disk_the_ballast_goes_to_the_undo_alone(tmp_path: Path) -> No
     assert out[2] == "written False"
     assert out[3].startswith("an earlier write failed, so nothing new is begun")
     assert "make room" in out[4]
-    assert out[5] == "['CLOSED'] 3"
+    assert out[5] == "['CLOSED'] 4"
 
 
 def test_the_ballast_is_laid_again_when_there_is_room(state: Path) -> None:

@@ -48,13 +48,13 @@ def test_an_open_fault_holds_its_aspect(store: SqliteStore, now: lifecycle.State
 def test_a_closed_fault_gives_its_aspect_free_and_stays_closed(store: SqliteStore, over: lifecycle.State) -> None:
     begin(store)
     commit(store)
-    store.set_fault_state("f1", 1, over, "done")
+    store.set_fault_state("f1", 1, over)
     store.set_fault_state("f1", 1, over)
     commit(store, fault("f2"))
 
     with pytest.raises(StoreError, match=f"is {over} and cannot become UNDOING"):
         store.set_fault_state("f1", 1, "UNDOING")
-    assert [(row.id, row.open, row.outcome) for row in store.faults("r1")] == [("f1", False, "done"), ("f2", True, "")]
+    assert [(row.id, row.open, row.outcome) for row in store.faults("r1")] == [("f1", False, ""), ("f2", True, "")]
 
 
 def test_the_same_target_in_another_environment_is_another_target(store: SqliteStore) -> None:
@@ -81,7 +81,7 @@ def test_a_stale_owner_can_write_nothing(store: SqliteStore) -> None:
 
     for write in (
         lambda: commit(store, fault("f2", target="proxy/other")),
-        lambda: store.set_fault_state("f1", 1, "INJECTED", "", injected()),
+        lambda: store.set_fault_state("f1", 1, "INJECTED", injected()),
         lambda: store.append("r1", note(), 1.0, 1.0, epoch=1),
         lambda: store.end_run("r1", 1, "HELD"),
     ):
