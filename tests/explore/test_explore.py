@@ -1,0 +1,73 @@
+"""Every interleaving of runner, guardian, recovery, second runner, network and deaths; and the mistakes it must see."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from tests.explore import story
+from tests.explore.explorer import Found, explore
+from tests.explore.mistakes import GAPS, MISTAKES
+from tests.explore.scenes import SMALL
+from tests.explore.world import Scene
+
+explored = functools.cache(explore)
+
+
+@pytest.mark.parametrize("scene", SMALL, ids=lambda scene: scene.title.replace(" ", "-"))
+def test_in_every_state_the_invariants_hold_and_a_clean_end_can_be_reached(scene: Scene) -> None:
+    found = explored(scene)
+
+    assert not found.wrong, story.told(found)
+    assert found.finished > 0
+
+
+def test_two_faults_two_processes_and_a_late_request_are_tens_of_thousands_of_states() -> None:
+    assert explored(SMALL[0]).states > 20_000
+
+
+@pytest.fixture(scope="module")
+def planted() -> dict[str, Found]:
+    return {name: explore(mistake.scene, mistake.rules) for name, mistake in MISTAKES.items()}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_planted_mistake_is_found_and_told_as_a_story(name: str, planted: dict[str, Found]) -> None:
+    found, mistake = planted[name], MISTAKES[name]
+    lines = story.told(found).splitlines()
+
+    assert found.wrong.startswith(mistake.breaks), story.told(found)
+    assert lines[0] == f"{mistake.scene.title}:"
+    assert all(": " in line for line in lines[1:-1])
+    assert lines[-1] == f"  => {found.wrong}"
+
+
+@pytest.mark.parametrize(
+    "scene", sorted({mistake.scene for mistake in MISTAKES.values()}), ids=lambda scene: scene.title
+)
+def test_without_a_mistake_nothing_is_wrong_in_the_same_scene(scene: Scene) -> None:
+    found = explore(scene)
+
+    assert not found.wrong, story.told(found)
+
+
+@pytest.mark.parametrize("name", GAPS)
+def test_a_gap_of_the_program_is_known_and_so_is_what_would_close_it(name: str) -> None:
+    gap, closed = GAPS[name]
+
+    assert explore(gap.scene, gap.rules).wrong.startswith(gap.breaks)
+    assert not explore(gap.scene, closed).wrong
+
+
+def test_a_story_is_a_shortest_one() -> None:
+    mistake = MISTAKES["recovery-resumes"]
+    found = explore(mistake.scene, mistake.rules)
+
+    assert found.story == (
+        "runner: begins f1",
+        "runner: commits INTENT of f1",
+        "runner: dies",
+        "recovery: takes run A over (f1)",
+        "recovery: sends f1; the target accepts it",
+    )
