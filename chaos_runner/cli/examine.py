@@ -30,7 +30,7 @@ from chaos_runner.store import NoLedger, StoreError, disk, levers
 
 CHECK_S = 10.0
 CONNECT_S = 3.0
-STRANGER = "this ledger does not know it: recover with the state folder it ran with, or delete it at the target"
+STRANGER = "this ledger does not know it: recover with the state folder it ran with, or see: chaos-runner janitor"
 
 
 class Finding(msgspec.Struct, frozen=True):

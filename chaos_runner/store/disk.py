@@ -67,7 +67,7 @@ def check_ledger(path: Path) -> None:
         raise StoreError(msg)
     if seen.st_size == 0:
         # A ledger is never empty, not even a new one: SQLite would take this for a clean start.
-        msg = f"the ledger {path} is empty, so what it knew is lost: look for leftovers with `chaos-runner janitor`"
+        msg = f"the ledger {path} is empty, so what it knew is lost: move it away, then run `chaos-runner janitor`"
         raise StoreError(msg)
 
 

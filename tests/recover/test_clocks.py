@@ -7,7 +7,7 @@ import time
 import anyio
 import pytest
 
-from chaos_runner import orphans
+from chaos_runner import admission, orphans
 from chaos_runner.clock import asleep_s
 from chaos_runner.lifecycle import WATCH_S
 from chaos_runner.plan import Refusal
@@ -77,6 +77,16 @@ def test_a_watch_of_another_boot_goes_by_the_wall_clock(watched: Rig) -> None:
     watched.recover()
 
     assert watched.states() == ["CLOSED"]
+
+
+@pytest.mark.parametrize(
+    ("ago", "says"), [(20.0, r"still watched for late requests for (39|40) s"), (61.0, "not closed yet")]
+)
+def test_a_run_that_is_refused_is_told_for_how_long_its_place_is_watched(watched: Rig, ago: float, says: str) -> None:
+    began(watched, ago, wall_ago_s=-HOUR)
+
+    with pytest.raises(Refusal, match=rf"not started: fake of run r1 on fake/one .*{says}"):
+        admission.check(watched.engine.course.plan, watched.ledger, watched.ledger._db.path.parent)
 
 
 @pytest.mark.parametrize("stamp", ["", "nonsense", " ", "x y z"])
