@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.explore.driving import (
-    At,
-    lost,
-    with_task,
-)
+from tests.explore.hearing import At, lost, with_task
 from tests.explore.undoing import ask, done, ends, killed, lanes, orphan, owned, released
 from tests.explore.world import (
     DEAD,

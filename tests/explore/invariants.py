@@ -4,18 +4,19 @@ here: I1 what is on a target, or on its way, has an open row · I2 no INTENT aft
 each place · I4 in part: a runner gives a fault up only after a minute, and while runner or guardian lives the fault
 goes without anybody's help · I5 every state is undone by whoever and how often · I7 no run is called clean while
 something of it is there or under way · I8 a write that fails changes nothing but the ledger · I9 nothing is sent
-unarmed, and who is armed holds the row until it is closed · I10 no fault is begun after the lever · I11 only runners
-inject · also: nothing is sent twice; a fence holds; from every state a clean end can be reached.
+unarmed, and who is armed holds the row until it is closed · I11 only runners inject · also: nothing is sent twice;
+a fence holds while whoever made it looks after it; from every state a clean end can be reached.
 
-elsewhere: the seconds of I4 (tests/guardian, the guardian matrix) · I6 what is not ours (faults' conformance checks) ·
-I12 clocks (tests/engine, tests/recover) · I13 secrets (tests/guardian) · I14 verdict and cleanup (tests/judge)
+elsewhere: the seconds of I4 (tests/guardian) · I6 what is not ours (the faults' conformance checks) · I10 levers
+(tests/engine: a stop at any moment is part of the model, who reads the lever is not) · I12 clocks (tests/engine,
+tests/recover) · I13 secrets (tests/guardian) · I14 verdict and cleanup (tests/judge)
 """
 
 from __future__ import annotations
 
 from itertools import combinations
 
-from tests.explore.driving import alive
+from tests.explore.hearing import alive
 from tests.explore.world import DEAD, C, G, Proc, R, S, Scene, World, fault_name, is_open
 
 

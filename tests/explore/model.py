@@ -10,12 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.explore.driving import (
-    alive,
-    fenced,
-    land,
-)
+from tests.explore.asking import fenced, land
 from tests.explore.guardian import guardian_moves
+from tests.explore.hearing import alive
 from tests.explore.recovery import recovery_moves
 from tests.explore.runner import runner_moves
 from tests.explore.undoing import killed
@@ -100,8 +97,6 @@ def _deaths(world: World) -> Iterator[Move]:
 
 
 def _people(scene: Scene, world: World) -> Iterator[Move]:
-    if scene.lever and not world.lever:
-        yield "person: pulls the lever", world._replace(lever=True)
     if len(world.runs) > 1 and world.procs[S] == IDLE and world.runs[1].owner < 0 and _admitted(scene, world):
         begun = world._replace(runs=put(world.runs, 1, Run(S)))
         yield "second runner: finds the place free, begins run B", with_proc(begun, S, Proc("in", run=1))

@@ -6,11 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tests.explore.driving import (
-    At,
-    alive,
-    under_way,
-)
+from tests.explore.driving import under_way
+from tests.explore.hearing import At, alive
 from tests.explore.undoing import ask, done, ends, lanes, orphan, owned, released
 from tests.explore.world import (
     DEAD,

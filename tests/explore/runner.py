@@ -6,14 +6,8 @@ from collections.abc import Iterator
 
 from chaos_runner import lifecycle
 from chaos_runner.lifecycle import Life
-from tests.explore.driving import (
-    At,
-    alive,
-    drive,
-    fed,
-    lost,
-    with_task,
-)
+from tests.explore.driving import drive
+from tests.explore.hearing import At, alive, fed, lost, with_task
 from tests.explore.undoing import ask, done, ends, lanes, released, tells, turn
 from tests.explore.world import (
     GONE,
@@ -73,12 +67,12 @@ def _early(task: Task) -> bool:
 
 
 def _may_begin(scene: Scene, world: World, who: int, last: Task | None) -> bool:
-    """`Loop.gate`: no lever, a living guardian; and what was begun is held."""
+    """`Loop.gate`: a living guardian; and what was begun is held."""
     proc: Proc = world.procs[who]
     more = sum(kind.run == proc.run for kind in scene.faults) > len(proc.tasks)
     guarded = who != R or alive(world, G)
     held = all(task.life.state == "INJECTED" for task in proc.tasks)
-    return more and guarded and held and not world.lever and (last is None or not last.todo)
+    return more and guarded and held and (last is None or not last.todo)
 
 
 def _over_early(scene: Scene, rules: Rules, world: World, who: int) -> Iterator[Move]:

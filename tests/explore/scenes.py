@@ -23,7 +23,6 @@ FULL = (
     Scene("a runner that recovery does not see", (TOXIC, SECOND), deaths=1, late=0, lost=0, stranger="unseen"),
     Scene("a runner that recovery takes for dead", (TOXIC, SECOND), deaths=0, late=1, lost=0, stranger="misjudged"),
     Scene("one toxic is over before the other", (TOXIC, OTHER), deaths=1, late=0, lost=0, early=True),
-    Scene("somebody pulls a lever", (TOXIC, SECOND), deaths=1, late=1, lost=0, lever=True),
     Scene("the embedded proxy and its lease", (TOXIC,), deaths=2, late=0, lost=1, lease=True),
 )
 
@@ -37,6 +36,5 @@ SMALL = (
     Scene("two runners want one place", (TOXIC, THEIRS), deaths=0, late=1, lost=0),
     Scene("a runner that recovery does not see", (TOXIC,), deaths=1, late=0, lost=0, stranger="unseen"),
     Scene("a runner that recovery takes for dead", (TOXIC,), deaths=0, late=1, lost=0, stranger="misjudged"),
-    Scene("somebody pulls a lever", (TOXIC, SECOND), deaths=0, late=1, lost=0, lever=True),
     Scene("the embedded proxy and its lease", (TOXIC,), deaths=2, late=0, lost=0, lease=True),
 )

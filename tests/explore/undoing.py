@@ -6,16 +6,8 @@ from collections.abc import Iterator
 
 from chaos_runner import lifecycle
 from chaos_runner.lifecycle import Life
-from tests.explore.driving import (
-    At,
-    drive,
-    fed,
-    lost,
-    refused,
-    settled,
-    with_task,
-    written,
-)
+from tests.explore.driving import drive, settled, written
+from tests.explore.hearing import At, fed, lost, refused, with_task
 from tests.explore.world import (
     DEAD,
     IDLE,

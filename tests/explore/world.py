@@ -40,7 +40,6 @@ class Scene(NamedTuple):
     stranger: str = ""
     early: bool = False  # a fault's time may be over while another one is held
     lease: bool = False  # the embedded proxy
-    lever: bool = False  # a person may pull a lever
 
 
 class Rules(NamedTuple):
@@ -106,7 +105,6 @@ class World(NamedTuple):
     sent: tuple[bool, ...]
     hands: tuple[int, ...]  # who sent undo requests: -1 nobody, a process, or SEVERAL
     leased: bool = False
-    lever: bool = False
     wrong: str = ""  # what a step broke
 
 
