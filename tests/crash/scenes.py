@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.crash import tracer
-from tests.crash.bench import DEATH_S, START_S, Slot
+from tests.crash.bench import DEATH_S, GONE, START_S, Slot
 from tests.crash.judge import Look, Seen, judged, lives
 from tests.crash.relay import Call, Moment, Role
 from tests.crash.tracer import Where
 
 LONG = 400  # beats: a run that holds until it is killed
 LATE_S = 0.25
+LATE_MAX_S = 10.0  # the fault itself comes when it has been undone
 LEASE_S = 1.0
 COMMAND_S = 90.0
 
@@ -138,7 +138,7 @@ def knocked(slot: Slot, knock: Knock, template: Path | None = None) -> Seen:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             if moment == "received":
-                time.sleep(LATE_S)
+                tracer.until(lambda: slot.ledger.fault() in GONE, LATE_MAX_S if call.injects else LATE_S)
 
     slot.relay.failpoint = fail
     died = _played(slot, knock.role, victims)

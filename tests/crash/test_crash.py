@@ -16,6 +16,7 @@ from tests.crash.bench import Slot
 from tests.crash.crew import Crew, drawn
 from tests.crash.judge import Seen
 from tests.crash.points import MARK, left
+from tests.crash.scenes import Knock
 from tests.crash.tracer import Where
 
 pytestmark = pytest.mark.real
@@ -98,6 +99,15 @@ def test_the_intent_is_on_disk_before_the_first_byte_of_the_fault_leaves(trace: 
 
 def _posts_a_toxic(rest: str) -> bool:
     return re.search(r'"POST /proxies/p/toxics', rest) is not None
+
+
+def test_a_fault_that_arrives_after_its_undo_finds_its_place_taken(slot: Slot) -> None:
+    """The runner is killed with the request on its way; the guardian is done before it lands."""
+    number = {"embedded": 4, "real": 3}[slot.kind]  # the real one has no lease to make first
+    seen = scenes.knocked(slot, Knock("runner", number, "received"))
+
+    assert (seen.reached, seen.problems) == (True, ())
+    assert [call.status for call in slot.relay.calls if call.injects] == [409]
 
 
 def test_a_removal_that_was_only_answered_is_noticed_by_a_recovery(slot: Slot) -> None:
