@@ -131,8 +131,15 @@ def test_what_others_change_survives_every_fault_and_its_undo(
 ) -> None:
     twins = Twins(request.getfixturevalue(f"{server}_proxy"), fault)
     seen = anyio.run(lived, twins, edits)
+    try:
+        check(twins, seen)
+    finally:
+        twins.api.clear()  # the server is shared
+
+
+def check(twins: Twins, seen: Observation) -> None:
     theirs = twins.shown("q")
-    event(f"{fault.kind}: {'deleted' if theirs is None else 'changed' if theirs != twins.was else 'untouched'}")
+    event(f"{twins.fault.kind}: {'deleted' if theirs is None else 'changed' if theirs != twins.was else 'untouched'}")
     assert twins.shown("p") == theirs
     assert (twins.shown("r"), twins.shown("s")) == twins.others
     assert isinstance(seen, Absent), seen
