@@ -183,13 +183,17 @@ class Slot:
         return json.loads(out.readline())
 
     def close(self) -> None:
-        self.clear()
+        with contextlib.ExitStack() as stack:  # all of it, whatever goes wrong with one
+            stack.callback(toxi.stop, self.api)
+            stack.callback(self.relay.close)
+            stack.callback(self._end)
+            self.clear()
+
+    def _end(self) -> None:
         for pipe in (self._zygote.stdin, self._zygote.stdout):
             assert pipe is not None
             pipe.close()
         self._zygote.wait(10)
-        self.relay.close()
-        toxi.stop(self.api)
 
 
 def _ours(toxic: dict[str, Any]) -> bool:

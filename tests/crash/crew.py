@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
@@ -62,9 +63,10 @@ class Crew:
             self._free[section.kind].put(slot)
 
     def close(self) -> None:
-        for slots in self.slots.values():
-            for slot in slots:
-                slot.close()
+        with contextlib.ExitStack() as stack:
+            for slots in self.slots.values():
+                for slot in slots:
+                    stack.callback(slot.close)
 
 
 def drawn(section: Section, most: int | None, seed: str) -> list[Job]:
