@@ -128,14 +128,17 @@ def _disarm(at: At, world: World, _command: Command) -> Iterator[Move]:
 
 
 def _retry(at: At, world: World, _command: Command) -> Iterator[Move]:
-    """`Drive._wait`: tries again, or its patience is over."""
+    """`Drive._wait`: tries again, is relieved because somebody else has the run, or its patience is over."""
+    name = fault_name(at.fault)
     yield from drive(at, fed(at, world, lifecycle.RetryDue()))
+    if at.who == G and refused(at.rules, world, G, 0):
+        yield at.says(f"is relieved: leaves {name} to whoever has the run"), world
     worse = lost(world)
     if worse and not at.keep_on:
         stuck = fed(at, worse, lifecycle.PatienceOver())
         task = stuck.procs[at.who].tasks[at.task]
         left = with_task(stuck, at.who, at.task, task._replace(todo=()))
-        yield at.says(f"cannot undo {fault_name(at.fault)} for a minute: it is STUCK"), left
+        yield at.says(f"cannot undo {name} for a minute: it is STUCK"), left
 
 
 def _watch(at: At, world: World, _command: Command) -> Iterator[Move]:

@@ -73,9 +73,19 @@ def turn(at: At, world: World) -> Iterator[Move]:
 
 
 def tells(at: At, world: World) -> Iterator[Move]:
-    """`Drive.tell`. The guardian's journal is a thread, and waits until it has the run."""
+    """`Drive.tell`, write by write. The guardian's journal is a thread, and waits until it has the run.
+
+    UNDONE comes before CLOSED, and is to recovery what WATCHING is: `orphans._life`.
+    """
     task: Task = world.procs[at.who].tasks[at.task]
     if at.who == G and world.runs[0].owner != G:
+        return
+    undone = task.unsaid == "CLOSED" and world.rows[at.fault] == "OPEN"
+    if undone and not refused(at.rules, world, at.who, at.scene.faults[at.fault].run):
+        yield (
+            at.says(f"writes {fault_name(at.fault)} UNDONE"),
+            world._replace(rows=put(world.rows, at.fault, "WATCHING")),
+        )
         return
     yield from written(at, with_task(world, at.who, at.task, task._replace(unsaid="")), task.unsaid)
 
