@@ -57,7 +57,7 @@ def test_a_quantile_is_that_of_the_latencies_themselves_to_within_a_percent(late
 def test_the_order_of_the_buckets_makes_no_difference() -> None:
     made = histogram.of([0.1, 0.2, 0.3])
 
-    assert histogram.quantile(made[::-1], 0.5) == histogram.quantile(made, 0.5) == pytest.approx(0.2, rel=0.0101)
+    assert histogram.quantile(made[::-1], 0.1) == histogram.quantile(made, 0.1) == pytest.approx(0.1, rel=0.0101)
 
 
 @pytest.mark.parametrize(("q", "rank"), [(0.0, 1), (0.5, 10), (0.95, 19), (0.951, 20), (1.0, 20)])
