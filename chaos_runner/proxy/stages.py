@@ -16,6 +16,8 @@ from typing import Protocol, TypeAlias
 from chaos_runner.proxy.toxics import Toxic
 
 SLICE_DELAY_FLOOR_S = 0.001
+SLICES_AT_ONCE = 256
+NEXT_TURN_S = 1e-6  # later than now, so that the loop looks after everybody else first
 HELD_BYTES_MAX = 32 << 20
 
 
@@ -270,52 +272,67 @@ class ResetPeer(Stage):
 
 
 class Slicer(Stage):
-    """Cuts data into pieces of about average_size, `delay` µs apart (a millisecond at least)."""
+    """Cuts data into pieces of about average_size, `delay` µs apart (a millisecond at least).
+
+    Each piece is cut when it leaves: a flood in single bytes must not stop everybody else for as long as that takes.
+    """
 
     def begin(self, now: float) -> None:
         self.free_at = now
         self.random = random.Random(self.seed)
+        # What is left of the first in the queue, as ranges; the next one is the last.
+        self.uncut: list[tuple[int, int]] = []
 
     def feed(self, at: float, item: Item) -> None:
-        if isinstance(item, End):
-            self.pass_or_queue(at, item)
-            return
-        self.touched(len(item))
-        for start, end in self.cuts(0, len(item)):
-            self.pass_or_queue(at, item[start:end])
-
-    def pass_or_queue(self, at: float, item: Item) -> None:
-        if not self.queue and (isinstance(item, End) or not self.toxic.attributes["delay"]):
+        if isinstance(item, End) and not self.queue:
             self.after.feed(at, item)
-            return
-        self.queue.append((inf, at, item))
-        self.held += 0 if isinstance(item, End) else len(item)
-
-    def cuts(self, start: int, end: int) -> list[tuple[int, int]]:
-        """Halves until a piece is no longer than average_size + size_variation; the middle wanders a little."""
-        average, variation = self.toxic.attributes["average_size"], self.toxic.attributes["size_variation"]
-        if end - start - average <= variation:
-            return [(start, end)]
-        middle = start + (end - start) // 2
-        if variation:
-            middle += self.random.randrange(-variation, variation)
-        middle = min(max(middle, start + 1), end - 1)
-        return self.cuts(start, middle) + self.cuts(middle, end)
+        else:
+            self.hold(inf, at, item)
 
     def due(self) -> float:
         return self.free_at if self.queue else inf
 
     def wake(self, now: float) -> None:
         # The pause counts from the sending, so that a late wake-up does not glue pieces together.
-        if self.queue and self.free_at <= now:
+        delay = self.toxic.attributes["delay"] / 1_000_000
+        pieces = 1 if delay else SLICES_AT_ONCE
+        while pieces and self.queue and self.free_at <= now:
+            self.send_piece(now)
+            pieces -= 1
+        if not pieces:
+            self.free_at = now + (max(delay, SLICE_DELAY_FLOOR_S) if delay else NEXT_TURN_S)
+
+    def send_piece(self, now: float) -> None:
+        _, at, item = self.queue[0]
+        if isinstance(item, End):
             self.leave(now)
-            delay = self.toxic.attributes["delay"] / 1_000_000
-            self.free_at = now + max(delay, SLICE_DELAY_FLOOR_S)
+            return
+        start, end = self.cut(len(item))
+        if not self.uncut:
+            self.queue.popleft()
+        self.held -= end - start
+        self.toxic.count.delay_s += max(now - at, 0.0)
+        self.after.feed(max(now, at), item[start:end])
+
+    def cut(self, size: int) -> tuple[int, int]:
+        """The next piece: halves until no longer than average_size + size_variation; the middle wanders a little."""
+        average, variation = self.toxic.attributes["average_size"], self.toxic.attributes["size_variation"]
+        start, end = self.uncut.pop() if self.uncut else (0, size)
+        while end - start - average > variation:
+            middle = start + (end - start) // 2
+            if variation:
+                middle += self.random.randrange(-variation, variation)
+            middle = min(max(middle, start + 1), end - 1)
+            self.uncut.append((middle, end))
+            end = middle
+        return start, end
 
     def release(self, now: float) -> None:
-        rest = b"".join(item for _, _, item in self.queue if isinstance(item, bytes))
+        sent = self.uncut[-1][0] if self.uncut else 0
+        rest = b"".join(item for _, _, item in self.queue if isinstance(item, bytes))[sent:]
         ends = [item for _, _, item in self.queue if isinstance(item, End)]
         self.queue.clear()
+        self.uncut.clear()
         self.held = 0
         for item in ([rest] if rest else []) + ends:
             self.after.feed(now, item)

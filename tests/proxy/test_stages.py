@@ -139,12 +139,22 @@ def test_limit_data_passes_its_number_and_no_more(chunks: list[bytes], limit: in
 @given(st.binary(min_size=1, max_size=5000), st.integers(1, 400), st.integers(0, 400))
 def test_slices_are_of_the_size_asked_for(data: bytes, average: int, variation: int) -> None:
     variation = min(variation, average)
-    bench = Bench("slicer", average_size=average, size_variation=variation, delay=0).at(0.0, data, End.FIN)
+    bench = Bench("slicer", average_size=average, size_variation=variation, delay=0).at(0.0, data, End.FIN).until(0.001)
 
     sizes = [len(item) for _, item in bench.out if isinstance(item, bytes)]
     assert bench.data == data
     assert all(0 < size <= average + variation for size in sizes)
-    assert bench.out[-1] == (0.0, End.FIN)
+    assert bench.out[-1] == (pytest.approx(0.0, abs=0.001), End.FIN)
+
+
+def test_a_flood_is_cut_into_single_bytes_a_few_at_a_time() -> None:
+    bench = Bench("slicer", average_size=1, size_variation=0, delay=0).at(0.0, *[b"x" * 32_768] * 4)
+    bench.stage.wake(0.0)
+
+    assert 0 < len(bench.out) <= 256
+    assert 0.0 < bench.stage.due() < 0.001
+    bench.stage.release(0.0)
+    assert bench.data == b"x" * 4 * 32_768
 
 
 def test_slices_are_a_pause_apart() -> None:

@@ -12,14 +12,14 @@ import pytest
 from tests.proxy.toxi import LOOP, Line, Rig, port_of, quiet, read, takes, to_end, wait_until
 
 
-@pytest.fixture(params=["latency", "bandwidth", "limit_data", "slicer", "none"])
+@pytest.fixture(params=["latency", "bandwidth", "limit_data", "slicer", "single bytes", "none"])
 def stalled(request: pytest.FixtureRequest, own: Rig) -> tuple[Rig, Line, str]:
     """A client that does not read, behind a toxic, while the server sends all it can."""
     attributes = {
         "latency": {"latency": 50}, "bandwidth": {"rate": 100_000}, "limit_data": {"bytes": 1 << 40},
-        "slicer": {"average_size": 1000, "delay": 1000}, "none": {},
+        "slicer": {"average_size": 1000, "delay": 1000}, "none": {}, "single bytes": {"average_size": 1},
     }[request.param]  # fmt: skip
-    name = own.api.toxic("noop" if request.param == "none" else request.param, **attributes)
+    name = own.api.toxic({"none": "noop", "single bytes": "slicer"}.get(request.param, request.param), **attributes)
     line = own.line()
     line.server.settimeout(0.3)
     with pytest.raises(TimeoutError):
