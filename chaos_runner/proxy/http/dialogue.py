@@ -270,7 +270,9 @@ class Answers(Half):
         self.flush(at, passing)
 
     def begun(self, head: Head) -> None:
-        """An answer begins. Raises NotHttp where another protocol takes over."""
+        """An answer begins. Raises NotHttp where another protocol takes over, or nobody asked."""
+        if not self.dialogue.exchanges:
+            raise NotHttp("an answer that nobody asked for", head.raw + self.reader.rest)
         exchange, status = self.dialogue.exchanges[0], head.first[0]
         self.interim = status[:1] == b"1" and status != b"101"
         if exchange.upgrade and (status == b"101" or (exchange.method == b"CONNECT" and status[:1] == b"2")):
