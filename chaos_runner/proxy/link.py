@@ -166,7 +166,15 @@ class Link:
             self.connection.close()
         else:
             self.shut()
-            self.sink.transport.write_eof()
+            self.end_of(self.sink)
+
+    def end_of(self, sink: Side) -> None:
+        """Tells the sink that nothing follows."""
+        try:
+            sink.transport.write_eof()
+        except OSError:
+            # Its peer has reset it, and the loop has not said so yet.
+            self.connection.close()
 
     def rebuild(self, chain: Sequence[Toxic]) -> None:
         """Makes the stages follow the chain, now: what a removed toxic held goes on, in order."""
