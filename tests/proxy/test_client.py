@@ -1,12 +1,14 @@
-"""A client that others wrote (toxiproxy-python) sees no difference."""
+"""Clients that others wrote see no difference: toxiproxy-python, and one that writes to a socket by hand."""
 
 from __future__ import annotations
 
+import json
+import socket
 from typing import Any
 
 import pytest
 
-from tests.proxy.toxi import LOOP, Rig, can_connect, read, takes
+from tests.proxy.toxi import LOOP, Line, Rig, can_connect, port_of, read, takes
 
 toxiproxy = pytest.importorskip("toxiproxy")
 
@@ -51,3 +53,47 @@ def test_a_foreign_client_gets_the_errors_it_knows(rig: Rig, client: Any) -> Non
         client.create(name="p", upstream=rig.upstream, listen=f"{LOOP}:0")
     with pytest.raises(InvalidToxic):
         client.get_proxy("p").add_toxic(type="nonsense")
+
+
+class ByHand:
+    """The smallest client there is: one socket, text out, text in."""
+
+    def __init__(self, port: int) -> None:
+        self.sock = socket.create_connection((LOOP, port), timeout=5)
+        self.lines = self.sock.makefile("rb")
+
+    def ask(self, method: str, path: str, body: str = "") -> tuple[int, Any]:
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        self.sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: proxy\r\n{length}\r\n{body}".encode())
+        status = int(self.lines.readline().split()[1])
+        fields = {}
+        while line := self.lines.readline().strip():
+            name, _, value = line.decode().partition(": ")
+            fields[name] = value
+        raw = self.lines.read(int(fields.get("Content-Length", "0")))
+        return status, json.loads(raw) if raw else None
+
+    def close(self) -> None:
+        self.lines.close()
+        self.sock.close()
+
+
+def test_a_session_by_hand_on_one_connection(rig: Rig) -> None:
+    hand = ByHand(rig.api.port)
+    proxy = json.dumps({"name": "hand", "listen": f"{LOOP}:0", "upstream": rig.upstream})
+    status, made = hand.ask("POST", "/proxies", proxy)
+    assert (status, made["name"]) == (201, "hand")
+    assert hand.ask("POST", "/proxies", proxy) == (409, {"error": "proxy already exists", "status": 409})
+    status, toxic = hand.ask("POST", "/proxies/hand/toxics", '{"type":"latency","attributes":{"latency":100}}')
+    assert (status, toxic["name"]) == (200, "latency_downstream")
+    line = Line(rig.listener, port_of(made))
+    line.server.sendall(b"x")
+    with takes(0.1):
+        assert read(line.client, 1) == b"x"
+    assert hand.ask("PATCH", "/proxies/hand/toxics/latency_downstream", '{"toxicity":0}')[1]["toxicity"] == 0
+    assert set(hand.ask("GET", "/proxies")[1]) == {"p", "hand"}
+    assert hand.ask("DELETE", "/proxies/hand/toxics/latency_downstream") == (204, None)
+    assert hand.ask("DELETE", "/proxies/hand") == (204, None)
+    assert line.client.recv(1) == b""
+    line.close()
+    hand.close()

@@ -89,6 +89,63 @@ def test_a_taken_port_is_said_and_ends_with_1() -> None:
     assert "address already in use" in refused.stderr
 
 
+@pytest.mark.parametrize("flag", ["-version", "--version"])
+def test_the_version_is_printed(flag: str) -> None:
+    said = run(flag)
+
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.startswith("chaos-runner proxy version ")
+
+
+@pytest.mark.parametrize("flags", [["-nonsense"], ["-proxy-metrics=perhaps"], ["-port", "x"], ["-seed", "1.5"]])
+def test_wrong_usage_is_said_and_ends_with_2(flags: list[str]) -> None:
+    refused = run(*flags)
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "usage: chaos-runner proxy" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "status"),
+    [(["-proxy-metrics=true"], 200), (["--proxy-metrics=false"], 404), (["-proxy-metrics", "-seed=7"], 200)],
+)
+def test_a_flag_may_say_true_or_false(start: Start, flags: list[str], status: int) -> None:
+    assert start(*flags)("GET", "/metrics").status == status
+
+
+@pytest.mark.parametrize(
+    ("level", "heard"),
+    [("", True), ("trace", True), ("error", True), ("Warning", True), ("nonsense", True), ("fatal", False)],
+)
+def test_the_log_level_says_what_is_worth_a_line(start: Start, tmp_path: Path, level: str, heard: bool) -> None:
+    api = start("-config", str(tmp_path / "missing.json"), env={"LOG_LEVEL": level})
+
+    assert ("config not loaded" in api.log.read_text()) is heard
+
+
+def test_a_client_that_has_said_all_gets_its_answers(embedded: Api) -> None:
+    with socket.create_connection((LOOP, embedded.port), timeout=5) as sock:
+        body = b'{"name":"h","upstream":"x:1","listen":"localhost:0"}'
+        sock.sendall(b"POST /proxies HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body) + VERSION)
+        sock.shutdown(socket.SHUT_WR)
+        got = to_end(sock)
+
+    assert got.count(b"HTTP/1.1 201 Created") == got.count(b"HTTP/1.1 200 OK") == 1
+
+
+def test_single_bytes_of_a_chunked_body_hold_nobody_up(embedded: Api) -> None:
+    """Each chunk is looked at once, however many there are and however slowly they come."""
+    with socket.create_connection((LOOP, embedded.port), timeout=5) as slow:
+        slow.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        slow.sendall(b"POST /proxies HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 100_000)
+        for _ in range(200):
+            slow.sendall(b"1\r\n \r\n")
+        with takes(0, 1):
+            assert embedded("GET", "/version").status == 200
+        slow.sendall(b"0\r\n\r\n")
+        assert answered(slow).endswith(b'{"error":"bad request body: EOF","status":400}\n')
+
+
 def test_with_a_token_every_request_needs_it(start: Start) -> None:
     api = start(env={"CHAOS_RUNNER_PROXY_TOKEN": "s3cret"})
     for path in ("/version", "/proxies", "/nope", "/chaos-runner/v1"):

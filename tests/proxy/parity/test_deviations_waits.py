@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.proxy.parity.kit import send
 from tests.proxy.toxi import LOOP, Line, Rig, port_of, quiet, read, takes, to_end, wait_until
 
 
@@ -34,6 +35,7 @@ def test_d2_a_stalled_client_blocks_no_call(stalled: tuple[Rig, Line, str]) -> N
         lambda: rig.api.toxic("latency", latency=10, name="another"),
         lambda: rig.api("GET", "/proxies"),
         lambda: rig.api("POST", "/reset"),
+        lambda: send(rig.line(), "upstream", b"traffic goes on"),
         lambda: rig.api("PATCH", "/proxies/p", {"enabled": False}),
         lambda: rig.api("PATCH", "/proxies/p", {"enabled": True}),
         lambda: rig.api("DELETE", "/proxies/p"),
