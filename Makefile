@@ -9,6 +9,9 @@ PYTEST_ARGS ?=
 WORKERS ?= 3
 BENCH_ARGS ?=
 SOAK_ARGS ?=
+CRASH_ARGS ?=
+SEEDS ?= 10000
+EXAMPLES ?= 2000
 
 .PHONY: demo test lint types contracts docs parity bench bench-load calibrate soak-demo real k6 wheel-test clean
 
@@ -56,6 +59,23 @@ bench-load: .venv/.test k6
 # Twenty times each way; for less: make soak-demo SOAK_ARGS="--times 3"
 soak-demo: .venv/.core
 	$(BIN)/python tools/soak_demo.py $(SOAK_ARGS)
+
+# Killed at every system call, every request and every write, on both servers; then what only a model can order.
+crash: .venv/.test explore simulate
+	$(BIN)/python tools/crash.py $(CRASH_ARGS)
+
+# Every interleaving of runner, guardian, recovery, a second runner, target, network and deaths, in a model.
+explore: .venv/.test
+	$(BIN)/python tools/explore.py
+
+# The real engine, guardian and recovery on one virtual clock, by seeds; and in the orders that Hypothesis thinks of.
+simulate: .venv/.test
+	$(BIN)/python tools/simulate.py --seeds $(SEEDS)
+	SIM_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/sim/test_machine.py
+
+# Every death twenty times, and how long the fault outlives it.
+matrix: .venv/.test
+	$(BIN)/python tools/guardian_matrix.py
 
 # The real parts that tests drive; built or installed by name, shared by all checkouts of this user.
 real:
