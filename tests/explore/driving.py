@@ -131,7 +131,7 @@ def _retry(at: At, world: World, _command: Command) -> Iterator[Move]:
     """`Drive._wait`: tries again, is relieved because somebody else has the run, or its patience is over."""
     name = fault_name(at.fault)
     yield from drive(at, fed(at, world, lifecycle.RetryDue()))
-    if at.who == G and refused(at.rules, world, G, 0):
+    if at.who == G and at.rules.relieved_by_a_takeover and refused(at.rules, world, G, 0):
         yield at.says(f"is relieved: leaves {name} to whoever has the run"), world
     worse = lost(world)
     if worse and not at.keep_on:

@@ -17,12 +17,18 @@ from __future__ import annotations
 from itertools import combinations
 
 from tests.explore.hearing import alive
-from tests.explore.world import DEAD, C, G, Proc, R, S, Scene, World, fault_name, is_open
+from tests.explore.world import DEAD, SEVERAL, C, G, Proc, R, S, Scene, World, fault_name, is_open
 
 
 def broken(scene: Scene, world: World) -> str:
     """The first invariant that this state breaks, in a sentence; empty when it is well."""
-    return world.wrong or _on_targets(scene, world) or _places(scene, world) or _reported(scene, world)
+    return (
+        world.wrong
+        or _on_targets(scene, world)
+        or _places(scene, world)
+        or _reported(scene, world)
+        or _deserted(scene, world)
+    )
 
 
 def _on_targets(scene: Scene, world: World) -> str:
@@ -65,15 +71,29 @@ def _reported(scene: Scene, world: World) -> str:
     return ""
 
 
+def _deserted(scene: Scene, world: World) -> str:
+    """Nobody died, nothing was lost, nobody was told that something is left: then nobody goes before the fault does."""
+    if (world.left.deaths, world.left.lost) != (scene.deaths, scene.lost) or world.runs[0].ended == "LEFT":
+        return ""
+    there = [f for f, kind in enumerate(scene.faults) if kind.run == 0 and kind.reversible and world.slots[f] == "harm"]
+    if not there or any(alive(world, who) for who in (R, G, C)):
+        return ""
+    return f"I4: {fault_name(there[0])} is on its target, and everybody has gone"
+
+
 def finished(scene: Scene, world: World) -> bool:
     """All is over: nothing on the targets, nothing open in the ledger, nobody at work but who waits for nothing."""
     rows = not any(map(is_open, world.rows))
-    # A fence is harmless; deaths and lost replies may leave one behind, and a scan for marks finds it.
-    untroubled = (world.left.deaths, world.left.lost) == (scene.deaths, scene.lost)
-    unwell = {"harm", "fence"} if untroubled else {"harm"}
-    slots = not any(slot in unwell and kind.reversible for slot, kind in zip(world.slots, scene.faults, strict=True))
+    slots = not any(_unwell(scene, world, f) for f, kind in enumerate(scene.faults) if kind.reversible)
     ended = all(run.ended for run in world.runs if run.owner >= 0)
     return rows and slots and ended and not world.flights and not any(alive(world, who) for who in (R, G, C, S))
+
+
+def _unwell(scene: Scene, world: World, fault: int) -> bool:
+    """Harm; or a fence, which is harmless: where a death, a lost reply or a second undoer left it, a scan finds it."""
+    untroubled = (world.left.deaths, world.left.lost) == (scene.deaths, scene.lost)
+    slot = world.slots[fault]
+    return slot == "harm" or (slot == "fence" and untroubled and world.hands[fault] != SEVERAL)
 
 
 def _anywhere(_scene: Scene, _world: World) -> bool:

@@ -94,6 +94,7 @@ _LIAR = _PLAIN._replace(title="a target that says yes and does nothing", deaths=
 _UNSEEN = Scene("a runner that recovery does not see", (TOXIC,), deaths=0, late=0, lost=0, stranger="unseen")
 _MISJUDGED = _UNSEEN._replace(title="a runner that recovery takes for dead", stranger="misjudged")
 _RIVALS = Scene("two runners want one place", (TOXIC, THEIRS), deaths=0, late=0, lost=0)
+_HELD = Scene("one toxic, two requests are held", (TOXIC,), deaths=0, late=2, lost=0)
 _LEASE = Scene("the embedded proxy and its lease", (TOXIC,), deaths=1, late=1, lost=0, lease=True)
 
 MISTAKES: dict[str, Mistake] = {
@@ -115,11 +116,15 @@ MISTAKES: dict[str, Mistake] = {
 }
 
 # What the explorer found in the program as it is, with the rule that would close it. The fault is on its target
-# longer than it should be; both need a late request or a stopped runner, and more than one thing to go wrong.
+# longer than it should be; each needs a late request or a stopped runner, and more than one thing to go wrong.
 GAPS: dict[str, tuple[Mistake, Rules]] = {
     "recovery-dies-before-it-kills": (
         Mistake(_MISJUDGED._replace(deaths=1), Rules(), "I1"),
         Rules(kills_before_it_bumps=True),
     ),
-    "fenced-for-want-of-a-lease": (Mistake(_LEASE, Rules(), "F"), Rules(fence_needs_lease=True)),
+    "relieved-by-who-does-not-look": (Mistake(_HELD, Rules(), "I4"), Rules(relieved_by_a_takeover=False)),
+    "fenced-for-want-of-a-lease": (
+        Mistake(_LEASE, Rules(), "F"),
+        Rules(fence_needs_lease=True, relieved_by_a_takeover=False),
+    ),
 }

@@ -61,7 +61,7 @@ def _recovers(scene: Scene, rules: Rules, world: World, run: int) -> Iterator[Mo
     watched = [f for f in faults if world.rows[f] == "WATCHING"]
     fresh = [f for f in faults if f not in watched]
     old = watched and not any(under_way(scene, world, f) for f in watched)
-    for chosen in [fresh] * bool(fresh or not ended) + [faults] * bool(old):
+    for chosen in [fresh] * bool(fresh or not ended or owner != C) + [faults] * bool(old):
         tasks = tuple(_adopted(scene, world, f, chosen) for f in faults)
         taken = owned(world, run, C) if rules.recovery_bumps else world
         taken = with_proc(_silenced(taken), C, Proc("kill" if stranger else "first", tasks, run))

@@ -15,7 +15,6 @@ FULL = (
     Scene("two toxics on one target", (TOXIC, SECOND), deaths=2, late=1, lost=0),
     Scene("toxics on two targets", (TOXIC, OTHER), deaths=1, late=1, lost=0),
     Scene("one toxic, everything goes wrong", (TOXIC,), deaths=2, late=1, lost=1),
-    Scene("one toxic, two requests are held", (TOXIC,), deaths=1, late=2, lost=0),
     Scene("one fault that cannot be fenced", (PLAIN,), deaths=2, late=1, lost=1),
     Scene("a toxic and one that cannot be fenced", (TOXIC, PLAIN), deaths=2, late=1, lost=0),
     Scene("one that cannot be undone, and a toxic", (KILL, TOXIC), deaths=2, late=1, lost=0),

@@ -54,6 +54,7 @@ class Rules(NamedTuple):
     recovery_bumps: bool = True
     kills_before_it_bumps: bool = False  # closes a gap of today's: `mistakes.GAPS`
     fence_needs_lease: bool = False  # another one
+    relieved_by_a_takeover: bool = True  # and one more, where it is not
     shielded: bool = True
 
 
