@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from chaos_runner.proxy.proxies import Proxies, Wanted
-from tests.proxy.toxi import LOOP, Rig, can_connect, port_of, quiet, to_end
+from tests.proxy.toxi import LOOP, Rig, can_connect, port_of, quiet, read, to_end
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,17 @@ def test_of_many_that_create_one_name_at_once_one_succeeds() -> None:
         return [getattr(one, "status", 201) for one in made]
 
     assert asyncio.run(race()) == [201] + [409] * 8
+
+
+def test_an_answer_that_nobody_asked_for_passes(own: Rig) -> None:
+    """A toxic that knows requests counts answers; one too many is still the service's to give."""
+    asked = {"type": "http_delay", "attributes": {"delay": 0}}
+    assert own.api("POST", "/proxies/p/toxics", asked).status == 200
+    line = own.line()
+    line.client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert read(line.server, 3) == b"GET"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    line.server.sendall(answer * 2)
+    line.server.close()
+
+    assert to_end(line.client) == answer * 2
