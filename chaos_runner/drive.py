@@ -8,7 +8,7 @@ journal is told only after the target was asked.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Literal, Protocol
 
 import anyio
@@ -77,8 +77,8 @@ class Watchline(Guard, Protocol):
         """Tells it that the control loop judged this tick."""
         ...
 
-    async def bye(self) -> None:
-        """The run ends on purpose."""
+    async def bye(self, watched: Collection[str] = ()) -> None:
+        """The run ends on purpose; of the faults in `watched` only the watch is left."""
         ...
 
 

@@ -169,4 +169,4 @@ async def leave(course: Course) -> None:
                 await leased.attendance.release()
     finally:
         if guard is not None:
-            await guard.bye()
+            await guard.bye([one.drive.row.id for one in course.done if one.drive.life.state == "WATCHING"])

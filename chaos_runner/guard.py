@@ -11,6 +11,7 @@ import select
 import socket
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import anyio
@@ -167,9 +168,9 @@ class GuardianLine:
         self._silence.asked(anyio.current_time())
         return self._try_send(wire.Beat(tick=tick))
 
-    async def bye(self) -> None:
-        """The run ends on purpose; the guardian finishes what is left and goes."""
-        self._try_send(wire.Bye())
+    async def bye(self, watched: Collection[str] = ()) -> None:
+        """The run ends on purpose; the guardian finishes what is left and goes. Of `watched` only the watch is left."""
+        self._try_send(wire.Bye(watched=tuple(watched)))
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -13,6 +13,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -100,10 +101,18 @@ class Guardian:
                 await self._arm(row)
             case wire.Disarm(fault):
                 self.rows.pop(fault, None)
-            case wire.Bye():
+            case wire.Bye(watched):
                 self.farewell = True
+                self._watch_only(watched)
             case _:
                 pass
+
+    def _watch_only(self, watched: tuple[str, ...]) -> None:
+        """These were undone and are fenced: to undo them again would take the fence away while a request may land."""
+        for fault in watched:
+            if fault in self.rows:
+                row = self.rows[fault]
+                self.rows[fault] = msgspec.structs.replace(row, state="WATCHING", outcome="", updated_at=time.time())
 
     async def _arm(self, row: dict[str, Any]) -> None:
         try:
@@ -182,8 +191,15 @@ async def _kill(pidfd: int) -> None:
 
 async def _take_over(guardian: Guardian, hello: wire.Hello, env: Env, why: str) -> None:
     """Undoes from memory, with a journal that may hang, and says what went wrong."""
-    journal = ThreadJournal(Path(hello.state_dir), hello.run, hello.epoch, hello.t0, hello.forsaken_s)
     rows = list(guardian.rows.values())
+    journal = ThreadJournal(
+        Path(hello.state_dir),
+        hello.run,
+        hello.epoch,
+        hello.t0,
+        forsaken_s=hello.forsaken_s,
+        armed={row.id for row in rows},
+    )
     drives = await undo(rows, env, journal, why, patience_s=hello.patience_s, relieved=journal.relieved)
     said = [f"left as it is: {one.row.id}: {journal.relieved(one.row.id)}" for one in drives if left_behind(one)]
     journal.close()

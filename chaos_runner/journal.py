@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from chaos_runner import store
 from chaos_runner.clock import Clock
 from chaos_runner.drive import JournalError
 from chaos_runner.lifecycle import State
-from chaos_runner.records import AnyRecord, Entry, IntentCommitted, Outcome, RunEnded, Sample
+from chaos_runner.records import AnyRecord, Entry, FaultRefused, IntentCommitted, Outcome, RunEnded, Sample
 from chaos_runner.store import FaultRow, Fenced, Owner, Stamped, Store, StoreError
 from chaos_runner.verdict import headline
 
@@ -166,14 +166,23 @@ class ThreadJournal:
     cannot be opened is tried again for as long as the guardian lives; what is to be written waits.
     """
 
-    def __init__(self, state_dir: Path, run: str, epoch: int, t0: float, forsaken_s: float = math.inf) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        run: str,
+        epoch: int,
+        t0: float,
+        *,
+        forsaken_s: float = math.inf,
+        armed: Collection[str] | None = None,
+    ) -> None:
         self.run = run
         self.trouble: list[str] = []
         self._seen = epoch
         self._t0 = t0
         self._forsaken_s = forsaken_s
+        self._armed = armed
         self._answered_t = time.monotonic()
-        self._fenced = ""
         self._over: dict[str, str] = {}
         self._looking = False
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -196,18 +205,28 @@ class ThreadJournal:
         self._put(lambda ledger, epoch: ledger.set_fault_state(fault, epoch, state, record=stamped))
 
     def end(self, outcome: Outcome) -> None:
-        """Queues the end of the run."""
+        """Queues the end of the run; an intent that the guardian was never armed with was never sent, and is closed."""
         stamped = self._stamp(RunEnded(outcome=outcome, by="guardian"), self.now())
+        self._put(self._close_unsent)
         self._put(lambda ledger, epoch: ledger.end_run(self.run, epoch, headline(outcome), record=stamped))
 
+    def _close_unsent(self, ledger: Store, epoch: int) -> None:
+        for row in ledger.open_faults(run_id=self.run) if self._armed is not None else ():
+            if row.state == "INTENT" and row.id not in (self._armed or ()):
+                record = FaultRefused(fault=row.id, why="never sent: the runner died before its guardian was armed")
+                ledger.set_fault_state(row.id, epoch, "CLOSED", record=self._stamp(record, self.now()))
+
     def relieved(self, fault: str) -> str:
-        """Why nobody wants this fault undone from here any more, as of the last look; and asks for another look."""
+        """Why nobody wants this fault undone from here any more, as of the last look; and asks for another look.
+
+        That somebody else took the run over is no reason: they may only have looked at a watch that still ran.
+        """
         if not self._looking:
             self._looking = True
             self._put(self._look)
         silent_s = time.monotonic() - self._answered_t
         forsaken = f"the ledger has not been readable for {silent_s:.0f} s" if silent_s >= self._forsaken_s else ""
-        return self._fenced or self._over.get(fault, "") or forsaken
+        return self._over.get(fault, "") or forsaken
 
     def close(self) -> None:
         """Waits for what is queued, at most CLOSE_S; a store that never answers is left behind."""
@@ -225,23 +244,29 @@ class ThreadJournal:
     def _write(self) -> None:
         taken = self._tried(self._take_over, math.inf)
         if taken is None:
+            self._only_look()
             return
         ledger, epoch = taken
         with ledger:
             while (job := self._jobs.get()) is not None:
                 self._tried(functools.partial(job, ledger, epoch), END_TRIES)
 
+    def _only_look(self) -> None:
+        """The run is somebody else's: what becomes of its faults is theirs to write, and still of interest here."""
+        while (job := self._jobs.get()) is not None:
+            if job == self._look:
+                self._tried(self._look, 1)
+
     def _take_over(self) -> tuple[Store, int]:
         store.open_store(self._state_dir, read_only=True).close()  # raises where there is none: none is made here
         ledger = store.open_store(self._state_dir, allow_tmpfs=True)
         try:
             return ledger, ledger.take_over(self.run, Owner.mine(), self._seen)
-        except StoreError as why:
+        except StoreError:
             ledger.close()
-            self._fenced = str(why) if isinstance(why, Fenced) else ""
             raise
 
-    def _look(self, _ledger: Store, epoch: int) -> None:
+    def _look(self, *_: object) -> None:
         """What has become of the run and its faults, in the ledger that is there now. Raises StoreError."""
         self._looking = False
         with store.open_store(self._state_dir, read_only=True) as ledger:
@@ -249,8 +274,6 @@ class ThreadJournal:
         if run is None:
             msg = f"the ledger in {self._state_dir} does not know run {self.run}"
             raise StoreError(msg)
-        if run.epoch != epoch:
-            self._fenced = f"run {self.run} was taken over by somebody else"
         self._over = {row.id: f"{row.id} is {row.state}" for row in rows if not row.open}
         self._answered_t = time.monotonic()
 

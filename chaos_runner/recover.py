@@ -94,11 +94,11 @@ class _Takeover(msgspec.Struct):
 
     async def recover(self) -> Recovered:
         run, ledger = self.run, self.ledger
+        await _kill(run.owner)  # first: the takeover overwrites who that is, and may be the last thing done here
         try:
             epoch = ledger.take_over(run.id, Owner.mine(), run.epoch)
         except StoreError as why:
             return Recovered(run=run.id, environment=run.environment, left=("?",), why=str(why))
-        await _kill(run.owner)
         journal = RunJournal(ledger, run.id, epoch, Clock(ago_s=_age(ledger, run)))
         usable, trouble = self._sorted(ledger.open_faults(run_id=run.id))
         drives: list[Drive] = []

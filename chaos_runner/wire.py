@@ -86,7 +86,9 @@ class Disarm(Message, frozen=True):
 
 
 class Bye(Message, frozen=True):
-    """All faults are closed: go."""
+    """The run is over: go when nothing is left. The faults in `watched` are fenced, and only their watch is left."""
+
+    watched: tuple[str, ...] = ()
 
 
 GuardianInbox = Hello | Beat | Arm | Disarm | Bye

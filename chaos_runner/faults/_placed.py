@@ -138,9 +138,8 @@ class Placed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         try:
             found = await client.toxic(name, mark)
         except toxics.NotFound:
-            if (await client.capabilities()).has("leases"):
-                return  # refused for want of a lease, as a late request will be
-            raise Doubt(f"the name {mark} is taken, and nobody has it") from None
+            # Not for want of a lease either: whoever undoes renews it, and then a late request could land.
+            raise Doubt(f"the name {mark} cannot be taken, and nobody has it") from None
         if not _marks.is_fence(found):
             raise Doubt(f"the toxic {mark} has landed late")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,8 +115,8 @@ class FakeGuard:
         self.beats.append(anyio.current_time())
         return self.lives
 
-    async def bye(self) -> None:
-        self.log.append("bye")
+    async def bye(self, watched: Collection[str] = ()) -> None:
+        self.log.append(" ".join(["bye", *watched]))
 
 
 class Crash(BaseException):

@@ -23,7 +23,7 @@ def undone(rig: Rig) -> None:
     ended = rig.records(RunEnded)
     assert [end.outcome.stopped_by for end in ended] == ["bug"]
     assert rig.ledger.run("r1").headline == "ABORTED"
-    assert rig.log[-1] == "bye"
+    assert rig.log[-1].startswith("bye")
 
 
 @pytest.mark.parametrize("operation", ["inject", "observe", "effect", "revert", "lease"])

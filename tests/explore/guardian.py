@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from tests.explore.hearing import At, lost, with_task
 from tests.explore.undoing import ask, done, ends, killed, lanes, orphan, owned, released
 from tests.explore.world import (
@@ -70,11 +72,21 @@ def _watches(scene: Scene, rules: Rules, world: World) -> Iterator[Move]:
 def _takes_over(scene: Scene, rules: Rules, world: World, phase: str) -> World:
     """`guardian._take_over`, first part: a drive for each row in memory; see `orphans._life`."""
     faults = [f for f, held in enumerate(world.procs[G].held) if held]
-    tasks = tuple(Task(f, orphan(scene, f)) for f in faults)
+    watched = world.procs[G].watched
+    tasks = tuple(_task(scene, f, watched=bool(watched) and watched[f]) for f in faults)
     world = with_proc(world, G, Proc(phase, tasks))
-    for at, f in enumerate(faults):
-        world = ask(At(scene, rules, G, at, f), world, orphaned=True)
+    for at, task in enumerate(tasks):
+        if not task.over:
+            world = ask(At(scene, rules, G, at, task.fault), world, orphaned=True)
     return world
+
+
+def _task(scene: Scene, fault: int, *, watched: bool) -> Task:
+    """`orphans._life`: what is watched is left as it is in the first round."""
+    life = orphan(scene, fault)
+    if watched:
+        life = msgspec.structs.replace(life, state="WATCHING")
+    return Task(fault, life, over=watched)
 
 
 def _stays(scene: Scene, rules: Rules, world: World) -> World:

@@ -113,18 +113,10 @@ MISTAKES: dict[str, Mistake] = {
     "recovery-resumes": Mistake(_ONE, Rules(orphan_step=resumes), "I11"),
     "guardian-lets-the-runner-live": Mistake(_ONE, Rules(guardian_kills=False), "I2"),
     "two-faults-at-one-place": Mistake(_RIVALS, Rules(one_per_aspect=False), "I3"),
-}
-
-# What the explorer found in the program as it is, with the rule that would close it. The fault is on its target
-# longer than it should be; each needs a late request or a stopped runner, and more than one thing to go wrong.
-GAPS: dict[str, tuple[Mistake, Rules]] = {
-    "recovery-dies-before-it-kills": (
-        Mistake(_MISJUDGED._replace(deaths=1), Rules(), "I1"),
-        Rules(kills_before_it_bumps=True),
+    # These three were in the program until they were found here.
+    "recovery-dies-before-it-kills": Mistake(_MISJUDGED._replace(deaths=1), Rules(kills_before_it_bumps=False), "I1"),
+    "relieved-by-who-does-not-look": Mistake(
+        _HELD, Rules(relieved_by_a_takeover=True, undoes_what_is_watched=True), "I4"
     ),
-    "relieved-by-who-does-not-look": (Mistake(_HELD, Rules(), "I4"), Rules(relieved_by_a_takeover=False)),
-    "fenced-for-want-of-a-lease": (
-        Mistake(_LEASE, Rules(), "F"),
-        Rules(fence_needs_lease=True, relieved_by_a_takeover=False),
-    ),
+    "fenced-for-want-of-a-lease": Mistake(_LEASE, Rules(fence_needs_lease=False), "F"),
 }

@@ -66,7 +66,7 @@ def _recovers(scene: Scene, rules: Rules, world: World, run: int) -> Iterator[Mo
         taken = owned(world, run, C) if rules.recovery_bumps else world
         taken = with_proc(_silenced(taken), C, Proc("kill" if stranger else "first", tasks, run))
         taken = taken._replace(left=left)
-        if rules.kills_before_it_bumps and stranger and scene.stranger == "misjudged":
+        if rules.recovery_kills and rules.kills_before_it_bumps and stranger and scene.stranger == "misjudged":
             taken = with_proc(taken, R, DEAD)
         told = ", ".join(map(fault_name, chosen)) or "nothing to undo"
         yield f"recovery: takes run {'AB'[run]} over{stranger} ({told})", _asked(scene, rules, taken)

@@ -35,7 +35,17 @@ def runner_moves(scene: Scene, rules: Rules, world: World, who: int) -> Iterator
         yield from ends(rules, world, who)
     else:
         nothing = not any(task.life.open for task in proc.tasks)
-        yield f"{NAMES[who]}: says goodbye and ends", released(scene, with_proc(world, who, GONE), nothing)
+        told = _told(rules, world, who) if who == R else world
+        yield f"{NAMES[who]}: says goodbye and ends", released(scene, with_proc(told, who, GONE), nothing)
+
+
+def _told(rules: Rules, world: World, who: int) -> World:
+    """`ending.leave`: the guardian hears which faults are fenced, so that it does not undo them again."""
+    watched = {task.fault for task in world.procs[who].tasks if task.life.state == "WATCHING"}
+    if rules.undoes_what_is_watched or not alive(world, G):
+        return world
+    guardian: Proc = world.procs[G]
+    return with_proc(world, G, guardian._replace(watched=tuple(f in watched for f in range(len(guardian.held)))))
 
 
 def _going_in(scene: Scene, rules: Rules, world: World, who: int) -> Iterator[Move]:

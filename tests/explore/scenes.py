@@ -20,9 +20,10 @@ FULL = (
     Scene("one that cannot be undone, and a toxic", (KILL, TOXIC), deaths=2, late=1, lost=0),
     Scene("two runners want one place", (TOXIC, THEIRS), deaths=1, late=1, lost=0),
     Scene("a runner that recovery does not see", (TOXIC, SECOND), deaths=1, late=0, lost=0, stranger="unseen"),
-    Scene("a runner that recovery takes for dead", (TOXIC, SECOND), deaths=0, late=1, lost=0, stranger="misjudged"),
+    Scene("a runner that recovery takes for dead", (TOXIC, SECOND), deaths=1, late=1, lost=0, stranger="misjudged"),
+    Scene("one toxic, two requests are held", (TOXIC,), deaths=1, late=2, lost=0),
     Scene("one toxic is over before the other", (TOXIC, OTHER), deaths=1, late=0, lost=0, early=True),
-    Scene("the embedded proxy and its lease", (TOXIC,), deaths=2, late=0, lost=1, lease=True),
+    Scene("the embedded proxy and its lease", (TOXIC,), deaths=2, late=1, lost=0, lease=True),
 )
 
 # The same worlds with less that may go wrong: seconds, for every change.

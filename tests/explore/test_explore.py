@@ -8,7 +8,7 @@ import pytest
 
 from tests.explore import story
 from tests.explore.explorer import Found, explore
-from tests.explore.mistakes import GAPS, MISTAKES
+from tests.explore.mistakes import MISTAKES
 from tests.explore.scenes import SMALL
 from tests.explore.world import Scene
 
@@ -50,14 +50,6 @@ def test_without_a_mistake_nothing_is_wrong_in_the_same_scene(scene: Scene) -> N
     found = explore(scene)
 
     assert not found.wrong, story.told(found)
-
-
-@pytest.mark.parametrize("name", GAPS)
-def test_a_gap_of_the_program_is_known_and_so_is_what_would_close_it(name: str) -> None:
-    gap, closed = GAPS[name]
-
-    assert explore(gap.scene, gap.rules).wrong.startswith(gap.breaks)
-    assert not explore(gap.scene, closed).wrong
 
 
 def test_a_story_is_a_shortest_one() -> None:

@@ -52,9 +52,10 @@ class Rules(NamedTuple):
     guardian_kills: bool = True
     recovery_kills: bool = True
     recovery_bumps: bool = True
-    kills_before_it_bumps: bool = False  # closes a gap of today's: `mistakes.GAPS`
-    fence_needs_lease: bool = False  # another one
-    relieved_by_a_takeover: bool = True  # and one more, where it is not
+    kills_before_it_bumps: bool = True
+    fence_needs_lease: bool = True
+    relieved_by_a_takeover: bool = False
+    undoes_what_is_watched: bool = False
     shielded: bool = True
 
 
@@ -75,6 +76,7 @@ class Proc(NamedTuple):
     tasks: tuple[Task, ...] = ()
     run: int = 0
     held: tuple[bool, ...] = ()  # the guardian's memory, by fault
+    watched: tuple[bool, ...] = ()  # of these it was told that only the watch is left
     deaf: bool = False  # the guardian's journal gave up
 
 

@@ -61,25 +61,6 @@ def test_the_time_that_nobody_wrote_counts_too(tmp_path: Path) -> None:
     ]
 
 
-def test_more_targets_to_pick_than_may_be_harmed_at_once_are_told(tmp_path: Path) -> None:
-    assert method(tmp_path, "at_once: 2, in_total: 2", fault("proxies: 'a*', pick: 2")) == []
-    assert method(tmp_path, "at_once: 2, in_total: 2", fault("proxies: 'a*', pick: 3")) == [
-        "8:48: method[0].target.pick: 3 targets; blast_radius.at_once allows 2"
-    ]
-
-
-def test_more_named_targets_than_allowed_are_told_at_the_limit(tmp_path: Path) -> None:
-    both = "- parallel:", "  " + fault("proxy: a"), "  " + fault("proxy: b")
-
-    assert method(tmp_path, "at_once: 2, in_total: 2", *both) == []
-    assert method(tmp_path, "in_total: 2", *both) == [
-        "6:15: blast_radius.at_once: method[0] harms 2 targets at once, 1 allowed"
-    ]
-    assert method(tmp_path, "in_total: 1", fault("proxy: a"), fault("proxy: b")) == [
-        "6:26: blast_radius.in_total: the method names 2 targets, 1 allowed"
-    ]
-
-
 def test_a_target_named_twice_is_one_target(tmp_path: Path) -> None:
     assert method(tmp_path, "", fault("proxy: a"), fault("proxy: a")) == []
 

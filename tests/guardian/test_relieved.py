@@ -72,12 +72,14 @@ def test_a_fault_that_a_person_has_forgotten_is_left_as_it_is(stuck: Small) -> N
         assert [row.state for row in ledger.faults(RUN)] == ["FORGOTTEN"]
 
 
-def test_a_run_that_somebody_else_took_over_is_left_to_them(stuck: Small) -> None:
+def test_of_a_run_that_somebody_else_took_over_it_lets_go_only_once_the_fault_is_closed(stuck: Small) -> None:
     with store.open_store(stuck.state) as ledger:
-        ledger.take_over(RUN, Owner.mine())
+        epoch = ledger.take_over(RUN, Owner.mine())
+        assert not stuck.guardian_gone(5.0), "nobody else may be looking at this fault"
+        ledger.set_fault_state(FAULT, epoch, "CLOSED")
 
     assert stuck.guardian_gone(SOON_S)
-    assert f"run {RUN} was taken over by somebody else" in stuck.log()
+    assert f"left as it is: {FAULT}: {FAULT} is CLOSED" in stuck.log()
 
 
 def test_without_its_ledger_it_tries_on(stuck: Small, revived: Callable[[], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import anyio
@@ -123,9 +123,9 @@ class SimLine:
         self.down.put(wire.Beat(tick=tick))
         return not self._proc.over
 
-    async def bye(self) -> None:
+    async def bye(self, watched: Collection[str] = ()) -> None:
         self._runner.effect("saying goodbye")
-        self.down.put(wire.Bye())
+        self.down.put(wire.Bye(watched=tuple(watched)))
         self.down.end()
 
 
