@@ -126,6 +126,8 @@ async def _finish(client: Client, mark: str) -> None:
                 await client.add_toxic(was.name, toxic)
         if now.enabled != was.enabled:
             await client.patch_proxy(was.name, enabled=was.enabled)
+            if (await client.proxy(was.name)).enabled != was.enabled:  # read, not believed: the trace is all that knows
+                raise Doubt(f"proxy '{was.name}' was set to enabled={was.enabled}, and a read says otherwise")
     await client.delete_proxy(mark)
 
 

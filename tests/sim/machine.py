@@ -71,7 +71,7 @@ class StepNet(Net):
 
     async def _bad(self, request: Request, fate: str, limit_s: float) -> Answer:
         match fate:
-            case "late" | "late twice" | "late anyway" if fate == "late anyway" or not self.deletes_proxy(request):
+            case "late" | "late twice" | "late anyway" if fate == "late anyway" or not self.by_ladder(request):
                 self.flying += [(trio.current_time(), request)] * (2 if fate == "late twice" else 1)
             case "lost reply":
                 self.land(request)
@@ -82,6 +82,8 @@ class StepNet(Net):
                 return 500, {"error": "trouble", "status": 500}
             case "stale" if request.method == "DELETE":
                 return 204, None
+            case "stale" if request.undoes:
+                return 200, self._as_if(request)
             case "refused":
                 raise toxics.Unreachable(f"{request}: connection refused")
             case _:
@@ -137,7 +139,7 @@ class Machine:
         self.t = 0.0
         self.story = Story()
         self.base = SqliteStore(Database(folder), clock=lambda: WALL + trio.current_time() + sum(self.steps))
-        self.server = Server(("a", "b"), embedded=embedded, now=trio.current_time)
+        self.server = Server(("a", "b", "c"), embedded=embedded, now=trio.current_time)
         self.net = StepNet(self.server, self.story)
         self.url = f"http://machine-{id(self)}"
         kinds.NETS[self.url] = self.net
@@ -147,6 +149,7 @@ class Machine:
         self.procs: dict[str, Proc] = {}
         self.runners: list[Runner] = []
         self.failing = 0
+        self.misjudged = False  # somebody was taken for dead who was not
         self.expected: dict[str, Any] = {}
         self.numbers = iter(range(1, 1000))
 
@@ -280,6 +283,7 @@ class Machine:
         proc.end()
 
     async def recover(self, dies_at: int, *, blind: bool, watch: bool) -> None:
+        self.misjudged |= blind and any(not proc.over for proc in self.procs.values())
         proc = self.process("recovery", dies_at)
         self.story.tell(proc.name, "begins", "recovery ran")
         tell = lambda why: self.story.tell(proc.name, why)  # noqa: E731
@@ -321,14 +325,24 @@ class Machine:
             await self.recover(0, blind=False, watch=True)
         await trio.sleep(10.0)
         self.server.settle()
-        if litter := self.server.litter():
+        litter = [one for one in self.server.litter() if not (self.misjudged and self._is_fence(one))]
+        if litter:
             self.watcher.breaks("I7", f"left in the end: {', '.join(litter)}")
         self._judge_foreign()
         if unfinished := self.base.unfinished_runs():
             self.watcher.breaks("I7", f"{[run.id for run in unfinished]} are not finished")
 
+    def _is_fence(self, place: str) -> bool:
+        """Occupied by a runner that undid again after it was taken for dead, and died with its guardian: harmless.
+
+        The ledger has closed that fault; the mark is the janitor's to find.
+        """
+        proxy, _, name = place.partition("/")
+        toxic = self.server.proxies[proxy].toxics.get(name)
+        return toxic is not None and (toxic["type"], toxic["toxicity"]) == ("noop", 0.0)
+
     def _judge_foreign(self) -> None:
-        for name, own in (("a", self.expected), ("b", {})):
+        for name, own in (("a", self.expected), ("b", {}), ("c", {})):
             proxy = self.server.proxies.get(name)
             theirs = {n: t for n, t in proxy.toxics.items() if not n.startswith("cx.")} if proxy else None
             if proxy is None or not proxy.enabled or theirs != own:

@@ -16,7 +16,7 @@ from tests.sim.process import Proc, Story
 from tests.sim.server import MARK, Answer, Server
 from tests.sim.weather import FATES, LATE_S, Weather
 
-SHARES = dict.fromkeys(FATES, 1.0) | {"lost reply": 2.0, "late": 2.0, "slow": 2.0, "stale": 0.3, "denied": 0.5}
+SHARES = dict.fromkeys(FATES, 1.0) | {"lost reply": 2.0, "late": 2.0, "slow": 2.0, "denied": 0.5}
 LATENCY_S = 0.01
 
 
@@ -46,6 +46,12 @@ class Request(NamedTuple):
             self.method == "POST" and bool(MARK.fullmatch(str(body.get("name")))) and body.get("type", "noop") != "noop"
         )
 
+    @property
+    def undoes(self) -> bool:
+        """Whether this takes a fault back, or its mark."""
+        back = self.method == "PATCH" and (self.body or {}).get("enabled") is True
+        return back or (self.method == "DELETE" and "/toxics/cx." in self.path)
+
     def __str__(self) -> str:
         body = self.body or {}
         if self.path.endswith("/toxics") and "name" in body:
@@ -65,13 +71,16 @@ class Net:
         self.on_send: Callable[[Request], None] = lambda _request: None
         self.before_land: Callable[[Request, bool], None] = lambda _request, _late: None
         self.on_land: Callable[[Request, Answer, bool], None] = lambda _request, _answer, _late: None
-        self._first = weather.first_fate
+        self._first, self._undo = weather.first_fate, weather.undo_fate
 
     def fate(self, request: Request) -> str:
         if self.healed:
             return "fine"
         if request.harms and request.proc.kind == "runner" and self._first:
             first, self._first = self._first, ""
+            return first
+        if request.undoes and self._undo:
+            first, self._undo = self._undo, ""
             return first
         weather = self.weather
         if weather.trouble and trio.current_time() < weather.trouble_until and self.rng.random() < weather.trouble:
@@ -102,7 +111,7 @@ class Net:
             self.story.tally["cut off"] += 1
             raise toxics.Unreachable("no route")
         self.story.tally["frozen server"] += 1
-        kept = request.reads or self.deletes_proxy(request)
+        kept = request.reads or self.by_ladder(request)
         if not kept and self.rng.random() < 0.5 and end - trio.current_time() < LATE_S:
             self._later(request, end - trio.current_time())
         await trio.sleep(limit_s)
@@ -122,17 +131,20 @@ class Net:
     async def _answered(self, request: Request, delay: float, limit_s: float) -> Answer:
         """By a task of the network's: what was sent arrives, whatever becomes of the sender."""
         reply: list[Answer] = []
-        arrived = trio.Event()
+        arrived, waiting = trio.Event(), [True]
 
         async def deliver() -> None:
             await trio.sleep(delay)
-            reply.append(self.land(request))
+            reply.append(self.land(request, late=not waiting))
             arrived.set()
 
         self.scope.start_soon(deliver)
-        with trio.move_on_after(limit_s):
-            await arrived.wait()
-            await trio.sleep(delay / 2)
+        try:
+            with trio.move_on_after(limit_s):
+                await arrived.wait()
+                await trio.sleep(delay / 2)
+        finally:
+            waiting.clear()  # it was given up: by its limit, or by whoever cancelled it
         if not reply:
             raise toxics.Hung(f"{request}: no answer")
         return reply[0]
@@ -163,11 +175,11 @@ class Net:
             case "twice":
                 await self._answered(request, 0.001, limit_s)
                 answer = self.land(request)
-            case "stale" if request.method in {"DELETE", "PATCH"} and not request.harms:
+            case "stale" if request.undoes and any(self.server.live()):
                 answer = (204, None) if request.method == "DELETE" else (200, self._as_if(request))
-            case "late" if not self.deletes_proxy(request):
+            case "late" if not self.by_ladder(request):
                 answer = await self._lost(request, limit_s, rng.uniform(limit_s, LATE_S))
-            case "lost reply" if not self.deletes_proxy(request):
+            case "lost reply" if not self.by_ladder(request):
                 answer = await self._lost(request, limit_s, 0.001)
             case _:
                 answer = await self._lost(request, limit_s, None)
@@ -175,9 +187,13 @@ class Net:
         return answer
 
     @staticmethod
-    def deletes_proxy(request: Request) -> bool:
-        """A known gap: such a request that lands after everything is over takes somebody else's proxy away."""
-        return request.method == "DELETE" and request.path.count("/") == 2 and "/cx." not in request.path
+    def by_ladder(request: Request) -> bool:
+        """Makes or deletes a whole proxy, as an undo does where the server hangs.
+
+        A known gap, see the laws in test_machine that fail: such a request is not followed by a watch, so that one
+        that lands after everything is over is never seen. Here they are lost instead of late.
+        """
+        return request.method in {"DELETE", "POST"} and "/toxics" not in request.path and not request.leases
 
     def _as_if(self, request: Request) -> Any:
         name = request.path.split("/")[2].partition("?")[0]

@@ -45,6 +45,7 @@ class Server:
         self.leases: dict[str, tuple[float, dict[str, bool]]] = {}
         self.now = now
         self.on_change: Callable[[], None] = lambda: None
+        self.lapsed: set[str] = set()  # runs whose lease, and with it every fence, was lost once
         self.refused_late = 0
 
     def live(self) -> Iterator[tuple[str, str]]:
@@ -91,6 +92,7 @@ class Server:
         for run in due:
             _end, back = self.leases.pop(run)
             self._drop(run)
+            self.lapsed.add(run)
             held = {name for _t, restore in self.leases.values() for name in restore}
             for name, enabled in back.items():
                 if name in self.proxies and name not in held:
@@ -192,6 +194,7 @@ class Server:
             return _no("toxic already exists", 409)
         if self.embedded and MARK.fullmatch(name) and name.split(".")[1] not in self.leases:
             self.refused_late += 1
+            self.lapsed.add(name.split(".")[1])
             return _no(f"no live lease for run {name.split('.')[1]}", 409)
         proxy.toxics[name] = {"attributes": {}, **body}
         return 200, proxy.toxics[name]

@@ -107,13 +107,16 @@ class Watcher:
         if request.harms and late:
             self.story.tally["late injection landed" if answer[0] < 300 else "late injection was kept out"] += 1
             self._late(request, answer)
-        if Net.deletes_proxy(request):
+        if Net.by_ladder(request):
             self.fences_hold = False
         self._landing = ("", False)
 
     def _late(self, request: Request, answer: Answer) -> None:
         """On record as undone and watched: then its name is occupied, unless a removal came since."""
         row = self._row(self._landing[0])
+        if row is not None and row.run in self.server.lapsed:
+            self.story.tally["late, where the lease had taken the fence away"] += 1
+            return  # a known gap: a lease that lapsed can be made again by a renewal, and its fences are gone
         if not self.fences_hold or row is None or row.kind != "toxic" or row.state != "WATCHING" or answer[0] >= 300:
             return
         if trio.current_time() - self._unfenced_t.get(row.id, 0.0) > 1.0:

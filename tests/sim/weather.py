@@ -40,6 +40,7 @@ class Weather(NamedTuple):
     steps_of_clock: tuple[tuple[float, float], ...]
     lever_t: float
     people: tuple[tuple[float, str], ...]  # Ctrl-C, a cancelled engine, a bug of the live view
+    undo_fate: str  # what becomes of the first request of an undo
 
 
 FATES = ("lost request", "lost reply", "late", "refused", "denied", "5xx", "twice", "slow", "stale")
@@ -73,6 +74,7 @@ def forecast(seed: int) -> Weather:
         steps_of_clock=tuple(_clock_step(rng) for _ in range(rng.choice((0, 0, 0, 1, 2)))),
         lever_t=rng.uniform(1, 30) if rng.random() < 0.1 else math.inf,
         people=_people(rng),
+        undo_fate=rng.choice(FATES) if rng.random() < 0.3 else "",
     )
 
 
