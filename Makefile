@@ -5,8 +5,8 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
 TOXIPROXY_VERSION := 2.12.0
 K6_VERSION := 1.8.1
 PYTEST_ARGS ?=
-# Processes that share the test files out; most tests wait for something, so one more than there are cores.
-WORKERS ?= 3
+# Processes that share the test files out; most tests wait for something, so there are more than cores.
+WORKERS ?= 4
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 CRASH_ARGS ?=

@@ -1,4 +1,4 @@
-"""A few trials of every row of the guardian matrix (`tools/guardian_matrix.py`), with room for a busy machine."""
+"""A trial of every row of the guardian matrix (`tools/guardian_matrix.py`), with room for a busy machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.guardian.deaths import DEATHS, Death, Ground, Trial, has_cgroups, has_strace, tried
 
 SLACK_S = 3.0
-TRIALS = 2
+TRIALS = 1
 AT_ONCE = 8  # most of a trial is waiting
 MISSING = {
     "fdatasync takes an hour": "" if has_strace() else "there is no strace here",
