@@ -57,10 +57,10 @@ def test_a_fault_s_ability_is_found_by_asking_for_it() -> None:
         "process_kill": {"Confirms", "Replaces"},
         "process_pause": {"Confirms"},
         "proxy_down": {"Confirms", "Leases", "Scans"},
-        **dict.fromkeys(
-            ("http_delay", "http_error", "http_malformed", "http_truncate"),
-            {"Confirms", "Fences", "Leases", "Scans"},
-        ),
+        **{
+            f"http_{what}": {"Confirms", "Fences", "Leases", "Scans"}
+            for what in ("delay", "error", "malformed", "truncate")
+        },
         "toxic": {"Confirms", "Fences", "Leases", "Scans"},
     }
 

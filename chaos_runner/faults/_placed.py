@@ -121,7 +121,8 @@ class Placed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             return None
         seen = {name: float(value) for name, value in msgspec.to_builtins(mine).items()}
         seen["affected"] -= before["affected"]
-        return Proof(how="counters", evidence=self.evidence(undo.target, seen), figures=seen)
+        figures = {name: value for name, value in seen.items() if value or name not in {"requests", "hits"}}
+        return Proof(how="counters", evidence=self.evidence(undo.target, seen), figures=figures)
 
     async def fence(self, env: Env, undo: Undo) -> None:
         """Occupies the toxic's name with one that does nothing."""

@@ -33,7 +33,11 @@ def no_lease_stays(embedded: Api) -> Any:
 
 
 def test_the_capabilities_say_what_there_is(embedded: Api) -> None:
-    assert embedded("GET", V1).json == {"version": 1, "capabilities": ["leases", "counters", "http", "limits"], "seed": 7}
+    assert embedded("GET", V1).json == {
+        "version": 1,
+        "capabilities": ["leases", "counters", "http", "limits"],
+        "seed": 7,
+    }
 
 
 def test_a_lease_is_made_renewed_shown_and_ended(embedded: Api) -> None:
