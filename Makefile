@@ -6,7 +6,7 @@ TOXIPROXY_VERSION := 2.12.0
 K6_VERSION := 1.8.1
 PYTEST_ARGS ?=
 # Processes that share the test files out; most tests wait for something, so there are more than cores.
-WORKERS ?= 4
+WORKERS ?= 3
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 CRASH_ARGS ?=
