@@ -212,4 +212,5 @@ def takes(at_least_s: float, slack_s: float = SLACK_S) -> Any:
     begin = time.monotonic()
     yield
     took = time.monotonic() - begin
-    assert at_least_s - EARLY_S <= took <= at_least_s * 1.1 + slack_s, took
+    crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # a busy machine is late with everything
+    assert at_least_s - EARLY_S <= took <= at_least_s * 1.1 + slack_s * crowd, took

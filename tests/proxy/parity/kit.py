@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -25,6 +26,11 @@ def send(line: Line, stream: str, data: bytes = b"x") -> bytes:
     sender, receiver = ends(line, stream)
     sender.sendall(data)
     return read(receiver, len(data))
+
+
+def crowd() -> float:
+    """How many processes want each core, at least one: on a machine that others use, everything is late."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 class Stalls:
@@ -64,7 +70,7 @@ def within(promised_s: float, act: Callable[[], object], most_s: float | None = 
             act()
             took = time.monotonic() - begin
         assert took >= promised_s * 0.99 - EARLY_S, f"{took:.3f} s is less than {promised_s} s"
-        if took <= (promised_s if most_s is None else most_s) * 1.1 + SLACK_S + 3 * stalls.worst:
+        if took <= (promised_s if most_s is None else most_s) * 1.1 + SLACK_S * crowd() + 3 * stalls.worst:
             return
         taken.append(f"{took:.3f} s (stalls {stalls.worst:.3f} s)")
     raise AssertionError(f"not within {promised_s} s, three times: {', '.join(taken)}")
