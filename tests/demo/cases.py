@@ -23,6 +23,8 @@ SHORT = {"baseline": "10s", "for": "12s"}
 WHOLE_LENGTH = {"payments-flaky"}
 ELSEWHERE = {"redis-slow"}  # needs a Redis: tests/real
 NO_CONTRAST = {"payments-slow-close"}  # the fragile shop holds as well, as its file says
+# The fragile shop fails here as under payments-503 and slow-catalog; a trial takes 40 s, and those two are enough.
+SEEN_ELSEWHERE = {"payments-429", "payments-500-after", "catalog-slow-but-healthy"}
 
 PAST_THE_PROXY = """\
 kind: experiment/v1
@@ -57,7 +59,7 @@ class Case(NamedTuple):
 
 BUNDLED = sorted(path.stem for path in files.bundled().glob("*.yaml") if path.stem not in ELSEWHERE)
 RESILIENT = [Case("whole", name, "resilient") for name in BUNDLED]
-FRAGILE = [Case("whole", name, "fragile") for name in BUNDLED if name not in NO_CONTRAST]
+FRAGILE = [Case("whole", name, "fragile") for name in BUNDLED if name not in NO_CONTRAST | SEEN_ELSEWHERE]
 BOTH_HOLD = [Case("whole", name, "fragile") for name in BUNDLED if name in NO_CONTRAST]
 HARMLESS = [Case("harmless", "slow-payments", mode) for mode in ("fragile", "resilient")]
 UNSEEN = [Case("bypass", "past-the-proxy", "fragile"), Case("health", "past-the-proxy", "fragile")]
