@@ -215,7 +215,8 @@ async def test_a_load_counts_every_request_once_for_every_clause() -> None:
         samples = await collect(HttpProbe(service="shop", rate=20.0), env(shop=server.url), 2.2)
         sent = len(server.requests)
     for clause in range(2):
-        assert abs(sum(total(samples, clause)) - sent) <= 1
+        good, bad, unknown = total(samples, clause)
+        assert good + bad - 1 <= sent <= good + bad + unknown + 1  # what a stall of the machine kept back is unknown
     seen = [(sample.tick, count.clause) for sample in samples for count in sample.counts]
     assert len(seen) == len(set(seen))
     assert {tick for tick, _clause in seen} >= {0, 1}
