@@ -80,10 +80,8 @@ class StepNet(Net):
                 return self.land(request)
             case "5xx":
                 return 500, {"error": "trouble", "status": 500}
-            case "stale" if request.method == "DELETE":
-                return 204, None
-            case "stale" if request.undoes:
-                return 200, self._as_if(request)
+            case "stale" | "stale anyway" if request.undoes and (fate == "stale anyway" or any(self.server.live())):
+                return (204, None) if request.method == "DELETE" else (200, self._as_if(request))
             case "refused":
                 raise toxics.Unreachable(f"{request}: connection refused")
             case _:
@@ -109,7 +107,8 @@ class Runner:
     def __init__(self, name: str, proc: Proc, ledger: SimStore, journal: RunJournal, env: Env) -> None:
         self.run, self.proc, self.ledger, self.journal, self.env = name, proc, ledger, journal, env
         self.drives: list[Drive] = []
-        self.rows: dict[str, FaultRow] = {}
+        self.guardian = guardian.Guardian(None)  # type: ignore[arg-type]
+        self.rows = self.guardian.rows
         self.armed: set[str] = set()
         self.deaf = False
         self.guarded = True
@@ -149,7 +148,6 @@ class Machine:
         self.procs: dict[str, Proc] = {}
         self.runners: list[Runner] = []
         self.failing = 0
-        self.misjudged = False  # somebody was taken for dead who was not
         self.expected: dict[str, Any] = {}
         self.numbers = iter(range(1, 1000))
 
@@ -269,6 +267,8 @@ class Machine:
             cleanup: Any = "LEFT" if left else "WATCHING" if watched else "CLEAN"
             outcome = Outcome(finding="UNKNOWN", stopped_by="nothing", cleanup=cleanup, why=why)
             one.journal.end(RunEnded(outcome=outcome), {})
+            one.proc.effect("saying goodbye")
+            one.guardian._watch_only(tuple(d.row.id for d in one.drives if d.life.state == "WATCHING"))
         one.proc.end()
 
     async def guard(self, one: Runner, dies_at: int) -> None:
@@ -283,7 +283,6 @@ class Machine:
         proc.end()
 
     async def recover(self, dies_at: int, *, blind: bool, watch: bool) -> None:
-        self.misjudged |= blind and any(not proc.over for proc in self.procs.values())
         proc = self.process("recovery", dies_at)
         self.story.tell(proc.name, "begins", "recovery ran")
         tell = lambda why: self.story.tell(proc.name, why)  # noqa: E731
@@ -325,21 +324,22 @@ class Machine:
             await self.recover(0, blind=False, watch=True)
         await trio.sleep(10.0)
         self.server.settle()
-        litter = [one for one in self.server.litter() if not (self.misjudged and self._is_fence(one))]
+        litter = [one for one in self.server.litter() if not self._is_late_fence(one)]
         if litter:
             self.watcher.breaks("I7", f"left in the end: {', '.join(litter)}")
         self._judge_foreign()
         if unfinished := self.base.unfinished_runs():
             self.watcher.breaks("I7", f"{[run.id for run in unfinished]} are not finished")
 
-    def _is_fence(self, place: str) -> bool:
-        """Occupied by a runner that undid again after it was taken for dead, and died with its guardian: harmless.
+    def _is_late_fence(self, place: str) -> bool:
+        """A fence made for a fault that the ledger had closed, by somebody late who then died: harmless.
 
-        The ledger has closed that fault; the mark is the janitor's to find.
+        A known gap: only the janitor, who looks for marks, can find it.
         """
         proxy, _, name = place.partition("/")
-        toxic = self.server.proxies[proxy].toxics.get(name)
-        return toxic is not None and (toxic["type"], toxic["toxicity"]) == ("noop", 0.0)
+        found = self.server.proxies[proxy].toxics.get(name, {})
+        fence = (found.get("type"), found.get("toxicity")) == ("noop", 0.0)
+        return fence and ".".join(name.split(".")[1:3]) in self.watcher.fenced_late
 
     def _judge_foreign(self) -> None:
         for name, own in (("a", self.expected), ("b", {}), ("c", {})):

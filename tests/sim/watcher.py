@@ -48,6 +48,7 @@ class Watcher:
         self.lever_t = math.inf
         self._now: dict[tuple[str, str], Live] = {}
         self._whose: dict[int, tuple[Request, str]] = {}
+        self.fenced_late: set[str] = set()
         self.fences_hold = True  # until the server loses what it knows
         self._unfenced_t: dict[str, float] = {}  # by fault: when its name was last given free; infinite for by chance
         self._landing: tuple[str, bool] = ("", False)
@@ -104,12 +105,22 @@ class Watcher:
         if request.method == "DELETE" and name.startswith("cx."):
             fault = ".".join(name.split(".")[1:3])
             self._unfenced_t[fault] = math.inf if late else max(self._unfenced_t.get(fault, 0.0), trio.current_time())
+        self._fenced(request, answer)
         if request.harms and late:
             self.story.tally["late injection landed" if answer[0] < 300 else "late injection was kept out"] += 1
             self._late(request, answer)
         if Net.by_ladder(request):
             self.fences_hold = False
         self._landing = ("", False)
+
+    def _fenced(self, request: Request, answer: Answer) -> None:
+        """Notes a fence that is made for a fault which is closed by now."""
+        body = request.body or {}
+        mark = str(body.get("name", ""))
+        if mark.startswith("cx.") and (body.get("type"), body.get("toxicity")) == ("noop", 0.0) and answer[0] < 300:
+            row = self._row(".".join(mark.split(".")[1:3]))
+            if row is not None and not row.open:
+                self.fenced_late.add(row.id)
 
     def _late(self, request: Request, answer: Answer) -> None:
         """On record as undone and watched: then its name is occupied, unless a removal came since."""
