@@ -88,8 +88,9 @@ def test_a_path_that_is_not_plain_is_redirected(api: Api, target: str, to: str) 
 def test_http_is_spoken_as_the_real_server_speaks_it(api: Api, sent: bytes, starts: bytes, ends: bytes) -> None:
     with socket.create_connection((LOOP, api.port), timeout=5) as client:
         client.sendall(sent)
+        got = client.recv(1)  # the real server gives up on a client that closes before it has its answer
         client.shutdown(socket.SHUT_WR)
-        got = to_end(client)
+        got += to_end(client)
 
     assert got.startswith(starts), got
     assert got.endswith(ends), got

@@ -94,18 +94,18 @@ def virtual(seed: int) -> Iterator[list[float]]:
             gc.enable()
 
 
-_EMPTY: dict[str, Path] = {}
+_EMPTY: list[tempfile.TemporaryDirectory[str]] = []  # gone with this process
 
 
 @contextlib.contextmanager
 def state_folder() -> Iterator[Path]:
     """A state folder in memory, made by copying one: opening a new ledger takes longer than most seeds."""
-    if "empty" not in _EMPTY:
-        _EMPTY["empty"] = Path(tempfile.mkdtemp(dir=MEMORY)) / "state"
-        store.open_store(_EMPTY["empty"], allow_tmpfs=True).close()
+    if not _EMPTY:
+        _EMPTY.append(tempfile.TemporaryDirectory(dir=MEMORY))
+        store.open_store(Path(_EMPTY[0].name) / "state", allow_tmpfs=True).close()
     with tempfile.TemporaryDirectory(dir=MEMORY) as path:
         folder = Path(path) / "state"
-        shutil.copytree(_EMPTY["empty"], folder)
+        shutil.copytree(Path(_EMPTY[0].name) / "state", folder)
         yield folder
 
 
