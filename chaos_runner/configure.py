@@ -76,14 +76,14 @@ def pick(value: object) -> Pick:
 
 def confirmation(value: object) -> Any:
     """`read-back`, or "CHECK METRIC rises|falls >= VALUE". Raises ValueError."""
-    from chaos_runner.expect import UNITS, quantity
+    from chaos_runner.expect import quantity, unit_of
     from chaos_runner.model import Confirmation
 
     words = value.split() if isinstance(value, str) else []
     if words == ["read-back"]:
         return Confirmation(text="read-back")
     if len(words) == 5 and words[2] in {"rises", "falls"} and words[3] == ">=":
-        unit = next((unit for unit, (pattern, _example) in UNITS.items() if pattern.match(words[4])), None)
+        unit = unit_of(words[4])
         by = quantity(unit, words[4]) if unit else _number(words[4])
         direction: Any = words[2]
         return Confirmation(text=" ".join(words), check=words[0], metric=words[1], direction=direction, by=by)

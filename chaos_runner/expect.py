@@ -26,12 +26,14 @@ _SIZES = {
 _RATES = {"s": 1.0, "m": 1 / 60, "h": 1 / 3600}
 _NUMBER = r"(-?[0-9]+(?:\.[0-9]+)?)"
 
-UNITS: dict[str, tuple[re.Pattern[str], str]] = {
-    "duration": (re.compile(rf"^{_NUMBER}\s*(us|ms|s|m|h|d)$"), "30s, 400ms or 2m"),
-    "rate": (re.compile(rf"^{_NUMBER}\s*/\s*(s|m|h)$"), "20/s or 30/m"),
-    "percent": (re.compile(rf"^{_NUMBER}\s*(%)$"), "25%"),
-    "size": (re.compile(rf"^{_NUMBER}\s*(B|KB|kB|MB|GB|KiB|MiB|GiB)$"), "100B, 64KiB or 1MB"),
-    "bandwidth": (re.compile(rf"^{_NUMBER}\s*(B|KB|kB|MB|GB|KiB|MiB|GiB)/s$"), "64KB/s"),
+
+# unit -> the pattern that a schema gives, and an example
+UNITS: dict[str, tuple[str, str]] = {
+    "duration": (rf"^{_NUMBER}\s*({'|'.join(_DURATIONS)})$", "30s, 400ms or 2m"),
+    "rate": (rf"^{_NUMBER}\s*/\s*({'|'.join(_RATES)})$", "20/s or 30/m"),
+    "percent": (rf"^{_NUMBER}\s*(%)$", "25%"),
+    "size": (rf"^{_NUMBER}\s*({'|'.join(_SIZES)})$", "100B, 64KiB or 1MB"),
+    "bandwidth": (rf"^{_NUMBER}\s*({'|'.join(_SIZES)})/s$", "64KB/s"),
 }
 _FACTORS: dict[str, dict[str, float]] = {
     "duration": _DURATIONS,
@@ -40,6 +42,15 @@ _FACTORS: dict[str, dict[str, float]] = {
     "size": _SIZES,
     "bandwidth": _SIZES,
 }
+# What is written -> its unit and factor. One pattern reads them all: compiling five takes a file's reading longer.
+_WRITTEN: dict[str, tuple[str, float]] = {
+    **{name: ("duration", factor) for name, factor in _DURATIONS.items()},
+    **{f"/{name}": ("rate", factor) for name, factor in _RATES.items()},
+    "%": ("percent", 0.01),
+    **{name: ("size", factor) for name, factor in _SIZES.items()},
+    **{f"{name}/s": ("bandwidth", factor) for name, factor in _SIZES.items()},
+}
+_AMOUNT = re.compile(rf"{_NUMBER}\s*(/?)\s*([A-Za-z%]+(?:/s)?)")
 
 
 def _unit(name: str, what: str) -> msgspec.Meta:
@@ -47,7 +58,7 @@ def _unit(name: str, what: str) -> msgspec.Meta:
     return msgspec.Meta(  # no `ge`: msgspec allows one along an alias, and `quantity` refuses negative values
         description=f"{what}, such as {example}",
         extra={"unit": name},
-        extra_json_schema={"type": "string", "pattern": pattern.pattern},
+        extra_json_schema={"type": "string", "pattern": pattern},
     )
 
 
@@ -58,17 +69,28 @@ Size = Annotated[float, _unit("size", "a size")]
 Bandwidth = Annotated[float, _unit("bandwidth", "a bandwidth")]
 
 
+def unit_of(text: str) -> str:
+    """The unit of what is written, such as "duration" for 30s; empty when it is no amount with a unit."""
+    return _amount(text)[0]
+
+
+def _amount(text: str) -> tuple[str, float]:
+    """The unit and the value in base units; ("", nan) when the text is no amount with a unit."""
+    found = _AMOUNT.fullmatch(text) if len(text) <= 64 else None
+    unit, factor = _WRITTEN.get(found[2] + found[3], ("", 0.0)) if found else ("", 0.0)
+    return (unit, float(found[1]) * factor) if found and unit else ("", math.nan)
+
+
 def quantity(unit: str, text: object) -> float:
     """The value of `text` in base units. Raises ValueError with a sentence that gives an example."""
-    pattern, example = UNITS[unit]
+    example = UNITS[unit][1]
     if isinstance(text, int | float) and not isinstance(text, bool):
         msg = f"{text} has no unit; write a {'percentage' if unit == 'percent' else unit} such as {example}"
         raise ValueError(msg)
-    found = pattern.match(text.strip()) if isinstance(text, str) and len(text) <= 64 else None
-    if found is None:
+    written_as, value = _amount(text.strip()) if isinstance(text, str) else ("", math.nan)
+    if written_as != unit:
         msg = f"{_shown(text)} is not a {unit}; write {example}"
         raise ValueError(msg)
-    value = float(found[1]) * _FACTORS[unit][found[2]]
     if value < 0 or value > 1e12:
         msg = f"{_shown(text)} is out of range"
         raise ValueError(msg)
@@ -111,9 +133,8 @@ def clause(text: object) -> Clause:
 
 
 def _operand(text: str) -> Value:
-    for unit in ("duration", "percent", "rate", "bandwidth", "size"):
-        if UNITS[unit][0].match(text):
-            return quantity(unit, text)
+    if unit := unit_of(text):
+        return quantity(unit, text)
     words: dict[str, Value] = {"true": True, "false": False, "null": None}
     if text in words:
         return words[text]
@@ -126,6 +147,19 @@ def percentile(metric: str) -> float | None:
     """The share that `pNN` names: p95 -> 0.95, p99.9 -> 0.999; None for any other metric."""
     found = re.fullmatch(r"p(\d{1,2}(?:\.\d{1,2})?)", metric)
     return float(found[1]) / 100 if found else None
+
+
+def allowance(clause: Clause) -> float:
+    """The share of bad events an event clause allows. Raises ValueError with a sentence for one it cannot read."""
+    share = percentile(clause.metric)
+    if share and clause.op in ("<=", "<"):
+        return round(1 - share, 12)
+    goal = clause.value
+    if share is None and clause.op in (">=", ">") and isinstance(goal, float) and 0 < goal <= 1:
+        return round(1 - goal, 12)
+    example = f"{clause.metric} <= 800ms" if share is not None else f"{clause.metric} >= 99%"
+    msg = f"'{clause.text}' cannot be counted in events; write one such as '{example}'"
+    raise ValueError(msg)
 
 
 def holds(clause: Clause, value: object) -> bool:

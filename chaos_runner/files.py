@@ -18,7 +18,6 @@ from chaos_runner.expect import Clause
 from chaos_runner.load import Invalid, Loaded, Node, Problem
 from chaos_runner.load.nodes import locate
 from chaos_runner.model import Check, Checks, Config, Experiment, Where
-from chaos_runner.rule import allowance
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -123,7 +122,7 @@ def _misfit(clause: Clause, metrics: tuple[Metric, ...], check: Check) -> str:
         return _no_metric(clause.metric, metrics, check)
     if metric.kind == "event":
         try:
-            allowance(clause)
+            expect.allowance(clause)
         except ValueError as why:
             return str(why)
     return _wrong_unit(clause, metric)
@@ -131,7 +130,7 @@ def _misfit(clause: Clause, metrics: tuple[Metric, ...], check: Check) -> str:
 
 def _wrong_unit(clause: Clause, metric: Metric) -> str:
     written = clause.text.split(clause.op, 1)[1].strip()
-    unit = next((unit for unit, (pattern, _example) in expect.UNITS.items() if pattern.match(written)), "number")
+    unit = expect.unit_of(written) or "number"
     if metric.unit == "duration" and unit != "duration":
         return f"'{clause.text}': {clause.metric} is a duration; write one such as '{clause.metric} {clause.op} 800ms'"
     if metric.unit == "percent" and unit != "percent":

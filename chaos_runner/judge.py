@@ -9,7 +9,7 @@ from chaos_runner.abort import AbortWatch, Tripped
 from chaos_runner.finding import finding, judged
 from chaos_runner.gate import Closed, Opened, gate
 from chaos_runner.recovery import RecoveryWatch
-from chaos_runner.rule import Measured, Rule, allowance, min_events, planned_windows, rules
+from chaos_runner.rule import Measured, Rule, min_events, planned_windows, rules
 from chaos_runner.verdict import exit_code, headline, outcome
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "RecoveryWatch",
     "Rule",
     "Tripped",
-    "allowance",
     "exit_code",
     "finding",
     "gate",

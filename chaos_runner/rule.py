@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from chaos_runner.expect import Clause, percentile
+from chaos_runner.expect import Clause, allowance, percentile
 from chaos_runner.model import Experiment, FaultStep, ParallelStep
 from chaos_runner.records import Sample
 
@@ -84,19 +84,6 @@ class Rule(msgspec.Struct, frozen=True):
     def judged(self, fault_open: bool) -> bool:
         """Whether this clause decides now."""
         return self.during if fault_open else self.expected
-
-
-def allowance(clause: Clause) -> float:
-    """The share of bad events an event clause allows. Raises ValueError with a sentence for one it cannot read."""
-    share = percentile(clause.metric)
-    if share and clause.op in ("<=", "<"):
-        return round(1 - share, 12)
-    goal = clause.value
-    if share is None and clause.op in (">=", ">") and isinstance(goal, float) and 0 < goal <= 1:
-        return round(1 - goal, 12)
-    example = f"{clause.metric} <= 800ms" if share is not None else f"{clause.metric} >= 99%"
-    msg = f"'{clause.text}' cannot be counted in events; write one such as '{example}'"
-    raise ValueError(msg)
 
 
 def breached(allowed: float) -> float:

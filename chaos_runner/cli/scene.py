@@ -10,12 +10,11 @@ from collections import deque
 import msgspec
 
 from chaos_runner import expect, histogram, records
-from chaos_runner.expect import Clause
+from chaos_runner.expect import Clause, allowance
 from chaos_runner.model import Check
 from chaos_runner.plan import Plan
 from chaos_runner.records import ClauseCount, Entry, Sample
 from chaos_runner.render import text
-from chaos_runner.rule import allowance
 from chaos_runner.ticks import Status
 
 SPARK = 30

@@ -22,9 +22,12 @@ BYTES_MAX = 1024 * 1024
 DEPTH_MAX = 64
 NODES_MAX = 50_000
 SCALAR_MAX = 64 * 1024
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+_RANGES = (
+    *((0x00, 0x08), (0x0B, 0x0C), (0x0E, 0x1F), (0x7F, 0x9F)),  # controls
+    *((0x2028, 0x2029), (0x202A, 0x202E), (0x2066, 0x2069)),  # line ends of Unicode, and what turns text around
+    *((0xD800, 0xDFFF), (0xFEFF, 0xFEFF), (0xFFFE, 0xFFFF)),  # no characters
 )
+_UNSEEN = frozenset(chr(code) for first, last in _RANGES for code in range(first, last + 1))
 
 
 class Tree(msgspec.Struct, frozen=True):
@@ -60,11 +63,14 @@ def _text(source: bytes | str, file: str) -> str:
         line, col = _place(source[: error.start].decode(), error.start)  # type: ignore[union-attr]
         raise _Unusable(file, line, col, f"byte 0x{error.object[error.start]:02x} is not UTF-8") from None
     text = text.removeprefix("\ufeff")
-    unseen = _UNSEEN.search(text)
-    if unseen:
-        line, col = _place(text, unseen.start())
-        raise _Unusable(file, line, col, f"the invisible character U+{ord(unseen[0]):04X} is not allowed; remove it")
+    if (unseen := _first_unseen(text)) is not None:
+        line, col = _place(text, unseen)
+        raise _Unusable(file, line, col, f"the invisible character U+{ord(text[unseen]):04X} is not allowed; remove it")
     return text
+
+
+def _first_unseen(text: str) -> int | None:
+    return min(map(text.index, _UNSEEN & set(text)), default=None)
 
 
 def _place(text: str, index: int) -> tuple[int, int]:
@@ -154,9 +160,9 @@ class _Builder:
         return self._node(kind, event, value=value)
 
     def _quoted(self, event: Any) -> Node:
-        unseen = _UNSEEN.search(event.value)
-        if unseen:
-            self._report(event, f"the invisible character U+{ord(unseen[0]):04X} is not allowed; remove its escape")
+        if (unseen := _first_unseen(event.value)) is not None:
+            code = ord(event.value[unseen])
+            self._report(event, f"the invisible character U+{code:04X} is not allowed; remove its escape")
             return self._node("bad", event)
         return self._node("text", event, value=event.value, quoted=True)
 

@@ -12,8 +12,8 @@ from chaos_runner.spelling import cut
 
 SHOWN_MAX = 100
 WIDTH_MAX = 160
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
-_ODD_KEY = re.compile(r"""[\s.\[\]"']|^$""")
+_UNSEEN = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+_ODD_KEY = r"""[\s.\[\]"']|^$"""
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):
@@ -55,7 +55,7 @@ def path_text(path: Path) -> str:
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
-        elif _ODD_KEY.search(step):
+        elif re.search(_ODD_KEY, step):
             text += f'["{cut(step)}"]'
         else:
             text += f".{cut(step)}" if text else cut(step)
@@ -64,8 +64,10 @@ def path_text(path: Path) -> str:
 
 def visible(text: str) -> str:
     """The text with everything a terminal would obey written as an escape."""
-    return _UNSEEN.sub(
-        lambda found: f"\\x{ord(found[0]):02x}" if ord(found[0]) < 256 else f"\\u{ord(found[0]):04x}", text
+    return re.sub(
+        _UNSEEN,
+        lambda found: f"\\x{ord(found[0]):02x}" if ord(found[0]) < 256 else f"\\u{ord(found[0]):04x}",
+        text,
     )
 
 

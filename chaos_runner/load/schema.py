@@ -53,7 +53,7 @@ class _Schema:
 
     def _scalar(self, shape: Shape) -> dict[str, Any]:
         if shape.rules.unit:
-            return {"type": "string", "pattern": UNITS[shape.rules.unit][0].pattern, "maxLength": 64}
+            return {"type": "string", "pattern": UNITS[shape.rules.unit][0], "maxLength": 64}
         return {"type": _TYPES[shape.form], **_bounds(shape.rules, "Length")}
 
     def _choice(self, shape: Shape) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from chaos_runner import compare, histogram, rule
-from chaos_runner.expect import UNITS, Clause
+from chaos_runner import compare, expect, histogram
+from chaos_runner.expect import Clause, unit_of
 from chaos_runner.history import Run
 from chaos_runner.model import Check
 from chaos_runner.render import measured, text
@@ -88,7 +88,7 @@ def _allowed(plan: Planned, check: str, wanted: str) -> str:
 def allowance(clause: Clause) -> float | None:
     """The share of bad events a clause allows; None for one about a gauge."""
     try:
-        return rule.allowance(clause)
+        return expect.allowance(clause)
     except ValueError:
         return None
 
@@ -101,9 +101,7 @@ def is_gauge(clause: Clause, ticks: Ticks) -> bool:
 def figure(clause: Clause | None) -> Callable[[float | None], str]:
     """How the values of a clause's metric are written: in the unit its author used."""
     operand = clause.text.split(clause.op, 1)[-1].strip() if clause else ""
-    if UNITS["duration"][0].match(operand):
-        return text.duration
-    return text.share if UNITS["percent"][0].match(operand) else text.number
+    return {"duration": text.duration, "percent": text.share}.get(unit_of(operand), text.number)
 
 
 def compared(plan: Planned, ticks: dict[str, Ticks], spans: Spans) -> list[CheckTable]:

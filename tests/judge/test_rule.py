@@ -7,7 +7,7 @@ import math
 import pytest
 
 from chaos_runner import judge
-from chaos_runner.expect import clause
+from chaos_runner.expect import allowance, clause
 from chaos_runner.model import CheckAbort
 from chaos_runner.rule import Counts, by_clause, percent
 from tests.judge import given
@@ -37,7 +37,7 @@ def test_a_clause_in_numbers(text: str, allowed: float, breached: float, needed:
 @pytest.mark.parametrize("text", ["p95 >= 1s", "success <= 99%", "success == 1", "success >= 0%", "p0 <= 1s"])
 def test_a_clause_that_cannot_be_counted_in_events_is_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match="cannot be counted in events; write one such as"):
-        judge.allowance(clause(text))
+        allowance(clause(text))
 
 
 def test_h_is_shared_by_the_clauses_that_decide_during_the_fault() -> None:
