@@ -5,7 +5,6 @@ Every problem comes back at once, with its place. Reads files only.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import msgspec
 from chaos_runner import configure, expect, load, radius, registry, spelling
 from chaos_runner.api import Metric
 from chaos_runner.expect import Clause
-from chaos_runner.load import Invalid, Loaded, Node, Problem
+from chaos_runner.load import Document, Invalid, Loaded, Node, Problem
 from chaos_runner.load.nodes import locate
 from chaos_runner.model import Check, Checks, Config, Experiment, Where
 
@@ -29,10 +28,14 @@ def kinds() -> dict[str, Any]:
 
 def read_experiment(path: Path) -> Loaded[Experiment]:
     """A valid experiment. Raises load.Invalid with every problem of the file."""
+    return _experiment(load.read(path))
+
+
+def _experiment(document: Document) -> Loaded[Experiment]:
     try:
-        loaded = load.load(path, Experiment, kinds=kinds(), parsers=configure.parsers())
+        loaded = load.load(document, Experiment, kinds=kinds(), parsers=configure.parsers())
     except Invalid as invalid:
-        raise Invalid(_with_clauses(path, invalid), invalid.sources) from None
+        raise Invalid(_with_clauses(document, invalid), invalid.sources) from None
     problems = list(_problems(loaded))
     if problems:
         raise Invalid(problems, {loaded.document.file: loaded.document.text})
@@ -41,11 +44,12 @@ def read_experiment(path: Path) -> Loaded[Experiment]:
 
 def read_any(path: Path) -> Loaded[Any]:
     """A valid file of any kind, told by its `kind:`. Raises load.Invalid."""
-    root = load.read(path).root
+    document = load.read(path)
+    root = document.root
     kind = root.get("kind") if root.kind == "map" else None
     if kind is not None and kind.value == "experiment/v1":
-        return read_experiment(path)
-    return load.load(path, Experiment, Config, Checks, kinds=kinds(), parsers=configure.parsers())
+        return _experiment(document)
+    return load.load(document, Experiment, Config, Checks, kinds=kinds(), parsers=configure.parsers())
 
 
 def bundled(folder: str = "experiments") -> Path:
@@ -54,17 +58,17 @@ def bundled(folder: str = "experiments") -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / folder
 
 
-def _with_clauses(path: Path, invalid: Invalid) -> list[Problem]:
+def _with_clauses(document: Document, invalid: Invalid) -> list[Problem]:
     """The problems of a misshapen file, and those of the clauses of every check that is well-shaped by itself."""
     problems = list(invalid.problems)
     if problems[0].line == 0:
         return problems
-    root = load.read(path).root
+    root = document.root
     checks = root.get("steady_state") if root.kind == "map" else None
     for pair in checks.pairs if checks is not None else ():
         check, wrong = load.walk(pair.value, Check, kinds=kinds(), parsers=configure.parsers())
         if check is not None and not wrong:
-            problems += _clause_problems(check, pair.value, str(pair.key.value), os.fspath(path))
+            problems += _clause_problems(check, pair.value, str(pair.key.value), document.file)
     return sorted(set(problems))
 
 

@@ -18,8 +18,8 @@ Name = tuple[type[Any], frozenset[tuple[str, str]]]  # of a target: its sort, an
 
 def problems(experiment: Experiment, faults: Mapping[str, type[Any]]) -> Iterator[Where]:
     """Steps that no environment could run."""
-    steps = [(path, step, _selector(step, faults)) for path, step in experiment.placed()]
-    yield from _crowded(steps, faults)
+    beside_others = [(path, step) for path, step in experiment.placed() if "parallel" in path]
+    yield from _crowded([(path, step, _selector(step, faults)) for path, step in beside_others], faults)
 
 
 def _selector(step: FaultStep, faults: Mapping[str, type[Any]]) -> Any:

@@ -7,6 +7,7 @@ points equal to the files. Packages of others are looked for only when a name is
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -40,14 +41,13 @@ class Kinds(Mapping[str, _T], Generic[_T]):
         return self._own_names
 
     def _files(self) -> tuple[str, ...]:
-        folder = _HOME / self._folder
-        files = {path.stem: path for path in folder.glob("*.py")}
-        packages = {path.parent.name: path for path in folder.glob("*/__init__.py")}
-        found = {name: path for name, path in (files | packages).items() if not name.startswith("_")}
-        return tuple(sorted(name for name, path in found.items() if self._is_kind(path)))
+        with os.scandir(_HOME / self._folder) as entries:
+            found = {entry.name.removesuffix(".py"): entry.path for entry in entries if entry.name[0] not in "._"}
+        return tuple(sorted(name for name, path in found.items() if self._is_kind(Path(path))))
 
     def _is_kind(self, path: Path) -> bool:
-        return not self._function or f"\ndef {self._function}(" in path.read_text("utf-8")
+        source = path if path.suffix == ".py" else path / "__init__.py"
+        return source.is_file() and (not self._function or f"\ndef {self._function}(" in source.read_text("utf-8"))
 
     def find_all(self) -> tuple[str, ...]:
         """Every kind, those of other installed packages included."""

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from chaos_runner.expect import Clause, allowance, percentile
+from chaos_runner.expect import allowance, percentile
 from chaos_runner.model import Experiment, FaultStep, ParallelStep
 from chaos_runner.records import Sample
 

@@ -8,7 +8,7 @@ import re
 
 from chaos_runner.clients.toxics import Proxy, Toxic
 
-MARK = re.compile(r"cx\.[a-z0-9-]{1,63}\.\d+\.\d+")
+MARK = r"cx\.[a-z0-9-]{1,63}\.\d+\.\d+"
 PREFIX = "cx."
 FENCE_STREAM = "upstream"  # clients that do not read stall the downstream chain; touching it could deadlock the server
 DIGITS_MAX = 11  # of seconds; more than any date has
@@ -16,7 +16,7 @@ DIGITS_MAX = 11  # of seconds; more than any date has
 
 def marked(name: str) -> bool:
     """Whether this is a mark of ours."""
-    return MARK.fullmatch(name) is not None
+    return re.fullmatch(MARK, name) is not None
 
 
 def is_fence(toxic: Toxic) -> bool:

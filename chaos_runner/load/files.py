@@ -35,20 +35,20 @@ class Loaded(msgspec.Struct, Generic[T], frozen=True):
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Document,
     *types: type[T],
     kinds: Kinds | None = None,
     parsers: Parsers | None = None,
     root: str | os.PathLike[str] | None = None,
 ) -> Loaded[T]:
-    """The file as one of the types, told by its `kind:`. Raises Invalid with every problem of the file.
+    """The file, or what was read of it, as one of the types, told by its `kind:`. Raises Invalid with every problem.
 
     `root` is the folder that `use:` may not leave; by default the one that holds `chaos-runner.yaml`, else the one
     named `experiments`, else the file's own.
     """
-    document = read(path)
+    document = path if isinstance(path, Document) else read(path)
     chosen = _chosen(document, types)
-    uses = Uses(document, FilePath(root) if root is not None else project_root(path))
+    uses = Uses(document, FilePath(root) if root is not None else project_root(document.file))
     value, problems = walk(document.root, chosen, parsers=parsers, kinds=kinds, shared=uses.resolve)
     problems = list(dict.fromkeys((*document.problems, *problems)))
     if problems:

@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import yaml
 
+from chaos_runner._imports import expressions_later
 from chaos_runner.load import syntax
 from chaos_runner.load.nodes import Kind, Node, Pair, Scalar, resolve
 from chaos_runner.load.problems import Problem
 from chaos_runner.spelling import cut
+
+with expressions_later():
+    import yaml
 
 BYTES_MAX = 1024 * 1024
 DEPTH_MAX = 64

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # What talks to sockets is imported where it is used: validating a file needs none of it.
 RESOLVE_S = 2.0
-_HOST = re.compile(r"[\w.-]{1,253}|[0-9a-fA-F:.]+(%\w+)?")
+_HOST = r"[\w.-]{1,253}|[0-9a-fA-F:.]+(%\w+)?"
 METADATA = "fd00:ec2::254"
 
 
@@ -58,7 +58,7 @@ def parse(text: str) -> Address:
     if (
         scheme not in {"", "http", "https"}
         or not host
-        or not _HOST.fullmatch(host)
+        or not re.fullmatch(_HOST, host)
         or split.username
         or split.query
         or split.fragment

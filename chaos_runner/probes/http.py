@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from chaos_runner.clients.http import Answer
 
 RATE_MAX = 2000.0
-_SECRET = re.compile(r"(env|file):.+")
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_REFERENCE = r"(env|file):.+"
+_HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _GAUGES = (
     Metric("status", "gauge", "number", "the status of the answer"),
     Metric("latency", "gauge", "duration", "the time to the last byte of the answer"),
@@ -76,7 +76,7 @@ class HttpProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         except ValueError as odd:
             yield ("status",), str(odd)
         for name, value in self.headers.items():
-            if not _HEADER.fullmatch(name) or not value.isprintable() or not value.isascii():
+            if not re.fullmatch(_HEADER, name) or not value.isprintable() or not value.isascii():
                 yield ("headers", name), "no header of HTTP/1.1"
 
     def metrics(self) -> tuple[Metric, ...]:
@@ -85,7 +85,7 @@ class HttpProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def secrets(self) -> tuple[str, ...]:
         """The references to secrets among its headers."""
-        return tuple(value for value in self.headers.values() if _SECRET.fullmatch(value))
+        return tuple(value for value in self.headers.values() if re.fullmatch(_REFERENCE, value))
 
     def reads(self, env: Env) -> str:
         """The request, as a sentence has it."""
@@ -134,7 +134,10 @@ class HttpProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         return _addresses.address(env, self.service, self.url)
 
     def _headers(self, env: Env) -> dict[str, str]:
-        return {name: env.secret(value) if _SECRET.fullmatch(value) else value for name, value in self.headers.items()}
+        return {
+            name: env.secret(value) if re.fullmatch(_REFERENCE, value) else value
+            for name, value in self.headers.items()
+        }
 
     def streaming(self) -> bool:
         """With a rate it measures in a process of its own."""
