@@ -130,10 +130,10 @@ class LoadWorker:
 
 
 @asynccontextmanager
-async def spawn(arguments: Sequence[str] = ()) -> AsyncIterator[LoadWorker]:
+async def spawn(arguments: Sequence[str] = (), program: str = _BOOT) -> AsyncIterator[LoadWorker]:
     """A worker that is up; killed and reaped on the way out, within two seconds also when cancelled."""
     process = await anyio.open_process(
-        [sys.executable, "-I", "-c", _BOOT, _ROOT, *arguments],
+        [sys.executable, "-I", "-c", program, _ROOT, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

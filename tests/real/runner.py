@@ -64,6 +64,7 @@ def watched(run: str, state: Path, env: Env, clock: Clock, kind: str) -> Guardia
         run=run,
         epoch=1,
         ttl_s=TTL_S,
+        patience_s=PATIENCE_S,
         t0=clock.t0,
         environment=env.name,
         connections=msgspec.to_builtins(env.environment),

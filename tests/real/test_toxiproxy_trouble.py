@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.proxy import toxi
-from tests.real.toxibench import Ground, Runner
+from tests.real.toxibench import Ground, Runner, waited
 
 pytestmark = pytest.mark.real
 SLACK_S = 6.0  # all cases at once, on few cores
@@ -56,6 +56,14 @@ def frozen(ground: Ground, runner: Runner, end: Callable[[Runner], None]) -> Non
         assert toxi.read(line.server, 11) == b"still there"
 
 
+def stuck(ground: Ground, runner: Runner, end: Callable[[Runner], None]) -> None:
+    """The server is frozen for longer than anybody's patience: that is said, and the undo is tried on."""
+    with ground.frozen():
+        end(runner)
+        waited(lambda: runner.states() == ["STUCK"], 40, "nobody said that it is stuck")
+    ground.until_clean(30 + SLACK_S)
+
+
 def gone(ground: Ground, runner: Runner, end: Callable[[Runner], None]) -> None:
     """The server is down when the undo begins, and back some seconds later."""
     ground.api.process.kill()
@@ -66,7 +74,14 @@ def gone(ground: Ground, runner: Runner, end: Callable[[Runner], None]) -> None:
     ground.restart()
 
 
-TROUBLES = {"stalled": stalled, "restarted": restarted, "deleted": deleted, "frozen": frozen, "gone": gone}
+TROUBLES = {
+    "stalled": stalled,
+    "restarted": restarted,
+    "deleted": deleted,
+    "frozen": frozen,
+    "stuck": stuck,
+    "gone": gone,
+}
 
 
 def killed(runner: Runner) -> None:
@@ -79,6 +94,9 @@ def asked(runner: Runner) -> None:
 
 ENDS = {"runner": asked, "guardian": killed}
 CASES = [  # those that wait longest first; a proxy that is down has no clients that could stall
+    ("stuck", "latency", "guardian"),
+    ("stuck", "latency", "runner"),
+    ("stuck", "proxy_down", "guardian"),
     ("frozen", "latency", "guardian"),
     ("frozen", "latency", "runner"),
     ("stalled", "latency", "guardian"),
@@ -119,7 +137,7 @@ def case(folder: Path, trouble: str, kind: str, by: str) -> Found:
 
 @pytest.fixture(scope="module")
 def results(ground_folder: Path) -> Iterator[dict[tuple[str, str, str], Future[Found]]]:
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(8) as pool:
         yield {one: pool.submit(case, ground_folder / "-".join(one), *one) for one in CASES}
 
 
@@ -148,7 +166,7 @@ def test_whatever_the_server_does_it_is_left_as_it_was_and_the_ledger_says_so(
 
     wanted = expected(ran["found"], trouble)
     assert without_fences(ran["left"]) == wanted, "when the ledger first said that it was clean"
-    told = {"deleted": ["proxy/p was deleted by somebody else"], "frozen": [""], "stalled": [""]}
+    told = {"deleted": ["proxy/p was deleted by somebody else"], "frozen": [""], "stalled": [""], "stuck": [""]}
     assert ran["drift"] == told.get(trouble, ["by somebody else: toxic theirs removed"])
     assert not [left for _run, left in ran["recovered"] if left]
     assert ran["closed"] == ["CLOSED"], ran
