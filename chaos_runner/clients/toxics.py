@@ -83,6 +83,12 @@ class Capabilities(msgspec.Struct, frozen=True):
         return name in self.capabilities
 
 
+class Limit(msgspec.Struct, frozen=True):
+    """What one toxic may do at most; 0 for no limit."""
+
+    max_affected: int = 0
+
+
 class Ways(msgspec.Struct, frozen=True):
     """A figure per direction."""
 

@@ -89,6 +89,18 @@ class Client:
             )
         return made
 
+    async def limit(self, proxy: str, toxic: str, max_affected: int) -> None:
+        """Has a toxic of this name, once it comes, hit no more connections than so many. The embedded proxy only."""
+        path = _path("chaos-runner", "v1", "limits", proxy, toxic)
+        answer = await self._call("PUT", path, {"max_affected": max_affected})
+        if (most := self._read(toxics.Limit, answer).max_affected) != max_affected:
+            raise Doubt(f"{self.url} understood max_affected {most} instead of {max_affected}")
+
+    async def limited(self, proxy: str, toxic: str) -> int:
+        """How many connections a toxic may hit; 0 for no limit. Raises NotFound."""
+        answer = await self._call("GET", _path("chaos-runner", "v1", "limits", proxy, toxic))
+        return self._read(toxics.Limit, answer).max_affected
+
     async def remove_toxic(self, proxy: str, name: str, *, limit_s: float = UNDO_S) -> None:
         """Removes a toxic. Raises NotFound, and Hung where the server does not answer."""
         await self._call("DELETE", _path("proxies", proxy, "toxics", name), limit_s=limit_s)

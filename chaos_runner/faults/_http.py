@@ -11,7 +11,7 @@ from chaos_runner.api import Env, Undo
 from chaos_runner.clients import toxics
 from chaos_runner.expect import Percent
 from chaos_runner.faults import _marks, _proxies, _removal
-from chaos_runner.faults._placed import Placed
+from chaos_runner.faults._placed import MOST, Placed, at_most
 from chaos_runner.model import Value
 from chaos_runner.records import Target
 
@@ -43,7 +43,7 @@ class HttpFault(Placed, frozen=True, kw_only=True):
     exclude: Annotated[
         tuple[Path, ...], Meta(description="paths that are never hit, such as [/healthz]; may hold *", max_length=50)
     ] = ()
-    max_requests: Annotated[int, Meta(description="hit at most so many; 0 for no limit", ge=0, le=1_000_000_000)] = 0
+    max_affected: Annotated[int, Meta(description="hits at most so many requests; 0 for no limit", ge=0, le=MOST)] = 0
 
     def harm(self) -> dict[str, Any]:
         """The attributes of this kind, as the proxy takes them."""
@@ -55,7 +55,7 @@ class HttpFault(Placed, frozen=True, kw_only=True):
             "share": self.share,
             "match": msgspec.json.decode(msgspec.json.encode(self.match)),  # lists, as they are read back
             "exclude": list(self.exclude),
-            "max_affected": self.max_requests,
+            "max_affected": self.max_affected,
         }
         return toxics.Toxic(mark, self.kind, "downstream", 1.0, aim | self.harm())
 
@@ -74,7 +74,8 @@ class HttpFault(Placed, frozen=True, kw_only=True):
 
     def evidence(self, target: Target, seen: dict[str, float]) -> str:
         """How many requests were hit."""
-        return f"{seen['hits']:g} of {seen['requests']:g} requests through {target.key} {self.told(seen)}"
+        hit = f"{seen['hits']:g} of {seen['requests']:g} requests through {target.key} {self.told(seen)}"
+        return hit + at_most(self.max_affected)
 
     def told(self, seen: dict[str, float]) -> str:
         """What became of them."""
@@ -83,8 +84,7 @@ class HttpFault(Placed, frozen=True, kw_only=True):
     @classmethod
     def read_back(cls, toxic: toxics.Toxic) -> dict[str, Any]:
         """The fault's own fields, from a toxic of this kind."""
-        seen = {"max_requests": toxic.attributes.get("max_affected", 0), **toxic.attributes}
-        return {name: value for name, value in seen.items() if name in cls.__struct_fields__}
+        return {name: value for name, value in toxic.attributes.items() if name in cls.__struct_fields__}
 
     @classmethod
     async def leftovers(cls, env: Env) -> tuple[Undo, ...]:

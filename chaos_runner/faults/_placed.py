@@ -14,6 +14,13 @@ from chaos_runner.records import Target
 if TYPE_CHECKING:
     from chaos_runner.clients.toxiproxy import Client
 
+MOST = 1_000_000_000  # connections or requests that a limit can speak of
+
+
+def at_most(most: int) -> str:
+    """The limit, as the end of a sentence; nothing where there is none."""
+    return f", of at most {most} allowed" if most else ""
+
 
 class Placed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A fault whose harm is one toxic; a kind says which, in `toxic`, and where, in `aspect`."""
@@ -52,9 +59,10 @@ class Placed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return await _proxies.matching(env, selector)
 
     async def rights(self, env: Env, target: Target) -> Rights:
-        """Toxiproxy lets everybody do everything who may read: one read shows both."""
+        """Toxiproxy lets everybody do everything who may read: one read shows both. Not every server can."""
         await _proxies.current(env, target)
-        return Rights()
+        why = await self.unfit(await _proxies.server(env))
+        return Rights(allowed=not why, why=why)
 
     async def prepare(self, env: Env, target: Target, mark: str) -> Undo:
         """The proxy as it is. Raises Refused where another run holds it, or a toxic would do nothing, or is there."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from chaos_runner.api import Env, Undo
+from chaos_runner.api import Doubt, Drifted, Env, Observation, Present, Refused, Undo, Unreadable
 from chaos_runner.clients import toxics
 from chaos_runner.expect import Bandwidth, Duration, Percent, Size
 from chaos_runner.faults import _marks, _proxies, _removal
-from chaos_runner.faults._placed import Placed
+from chaos_runner.faults._placed import MOST, Placed, at_most
 from chaos_runner.model import Where
+from chaos_runner.records import Target
 
 if TYPE_CHECKING:
     from chaos_runner.clients.toxiproxy import Client
@@ -78,6 +79,10 @@ class ToxicFault(Placed, frozen=True, kw_only=True):
     average_size: Annotated[Size | None, Meta(description="slicer: the size of a piece")] = None
     size_variation: Annotated[Size | None, Meta(description="slicer: up to so much more or less")] = None
     bytes: Annotated[Size | None, Meta(description="limit_data: how much passes before the connection closes")] = None
+    max_affected: Annotated[
+        int,
+        Meta(description="hits at most so many connections; 0 for no limit. Needs the embedded proxy", ge=0, le=MOST),
+    ] = 0
 
     def problems(self) -> Iterator[Where]:
         """Mistakes that need more than one field to see."""
@@ -112,8 +117,38 @@ class ToxicFault(Placed, frozen=True, kw_only=True):
         """The place on a proxy that a toxic occupies."""
         return f"toxic:{self.stream}:{self.type}"
 
+    async def inject(self, env: Env, undo: Undo) -> None:
+        """Adds the toxic, once; its limit is there before it, and goes with it."""
+        if self.max_affected:
+            client = await _proxies.server(env)
+            await client.limit(_proxies.name_of(undo), undo.mark, self.max_affected)
+        await super().inject(env, undo)
+
+    async def observe(self, env: Env, undo: Undo) -> Observation:
+        """Whether the toxic is on the proxy as it was sent, with its limit."""
+        seen = await super().observe(env, undo)
+        if not self.max_affected or not isinstance(seen, Present):
+            return seen
+        client = await _proxies.server(env)
+        try:
+            most = await client.limited(_proxies.name_of(undo), undo.mark)
+        except (Refused, Doubt) as why:
+            return Unreadable(str(why))
+        if most != self.max_affected:
+            return Drifted(f"the limit of toxic {undo.mark} was changed: max_affected is {most}")
+        return seen
+
+    def evidence(self, target: Target, seen: dict[str, float]) -> str:
+        """How many streams were affected, and how many may be."""
+        return super().evidence(target, seen) + at_most(self.max_affected)
+
     async def unfit(self, client: Client) -> str:
-        """A real server resets, at the end, also the connections that were not drawn."""
+        """A real server knows no limits, and resets, at the end, also the connections that were not drawn."""
+        if self.max_affected and not (await client.capabilities()).has("limits"):
+            return (
+                "max_affected needs the embedded proxy (`chaos-runner proxy`): this Toxiproxy cannot count whom a"
+                " toxic hits; leave it out, or use the embedded proxy"
+            )
         if self.type == "reset_peer" and self.toxicity < 1 and not (await client.capabilities()).embedded:
             return (
                 "a reset_peer toxic below 100% is not safe on this Toxiproxy: it resets the connections"

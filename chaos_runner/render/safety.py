@@ -10,6 +10,7 @@ from chaos_runner import records
 from chaos_runner.expect import clause as parsed
 from chaos_runner.expect import percentile
 from chaos_runner.history import FaultView, Run
+from chaos_runner.plan import PlannedFault
 from chaos_runner.records import Entry
 from chaos_runner.render import story, text, words
 from chaos_runner.render.measured import Ticks
@@ -41,7 +42,7 @@ class FaultCard(msgspec.Struct, frozen=True):
     figures: tuple[tuple[str, Pairs], ...]
 
 
-def radius(plan: Planned, spans: Spans) -> list[Radius]:
+def radius(run: Run, plan: Planned, spans: Spans) -> list[Radius]:
     """The blast radius: requested, allowed, planned, touched."""
     asked, most = plan.blast_radius, plan.ceilings
     targets = {one.fault.target.key for one in spans.windows}
@@ -57,7 +58,26 @@ def radius(plan: Planned, spans: Spans) -> list[Radius]:
         Radius("longest fault", text.duration(_said(asked, "max_duration")), text.duration(_said(most, "max_duration")),
                text.duration(held) if held else NONE, text.duration(longest) if longest else NONE),
         Radius("must stay available", text.listed(keep) if keep else "nothing named", NONE, NONE, NONE),
+        *_hit(run, plan),
     ]  # fmt: skip
+
+
+def _hit(run: Run, plan: Planned) -> list[Radius]:
+    """For each fault with a limit of its own: how many connections or requests it was allowed, and how many it hit."""
+    seen = {one.fault: one.figures for one in run.evidence}
+    return [
+        _capped(one, most, seen.get(f"{run.id}.{one.n}", {}))
+        for one in plan.faults
+        if isinstance(most := one.params.get("max_affected"), int) and most > 0
+    ]
+
+
+def _capped(fault: PlannedFault, most: int, figures: dict[str, float]) -> Radius:
+    what = "requests" if "hits" in figures or fault.kind.startswith("http_") else "connections"
+    hit = figures.get("hits", figures.get("affected"))
+    touched = "none seen" if hit is None else f"{text.number(hit)} when last counted"
+    allowed = f"{text.number(most)} {what}"
+    return Radius(f"hit by {text.one_line(fault.name, 120)}", allowed, NONE, allowed, touched)
 
 
 def _said(part: object, name: str) -> Any:

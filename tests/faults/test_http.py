@@ -30,7 +30,7 @@ FAULTS: dict[str, HttpFault] = {
         share=0.3,
         match=Match(methods=("GET",), path="/orders*", headers={"X-Tenant": "blue"}),
         exclude=("/healthz",),
-        max_requests=1000,
+        max_affected=1000,
     ),
     "http_delay": HttpDelayFault(delay=0.05, jitter=0.01),
     "http_truncate": HttpTruncateFault(bytes=3.0),

@@ -55,7 +55,7 @@ def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
         figures=[(one, paper.trusted(one.markup)) for one in figures],
         chart_json=paper.json_block(_chart_values(figures, spans.end)),
         examples=_examples(ticks),
-        radius=safety.radius(plan, spans),
+        radius=safety.radius(run, plan, spans),
         selections=safety.selections(plan),
         cards=safety.cards(run, plan, spans)[:CARDS_MAX],
         cards_hidden=max(0, len(run.faults) - CARDS_MAX),
