@@ -64,6 +64,7 @@ async def build(crew: children.Children, options: Options) -> world.WorldInfo:
     addresses = {"CHECKOUT_URL": checkout_url, "CATALOG_URL": seen_catalog}
     gateway_url = await _url(await _start(crew, options, "gateway", **addresses))
     services = {"shop": gateway_url, "checkout": checkout_url, "payments": payments_url, "catalog": catalog_url}
+    services |= {"payments-proxied": seen_payments, "catalog-proxied": seen_catalog}
     me = processes.identify(os.getpid())
     api_info = world.Api(api)
     return world.WorldInfo(world.VERSION, options.mode, me.pid, me.start_time, api_info, services, crew.ids())

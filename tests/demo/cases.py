@@ -22,7 +22,7 @@ SHORT = {"baseline": "10s", "for": "12s"}
 # in 600 runs, in the 15 s of the file once in 4 000 (simulated).
 WHOLE_LENGTH = {"payments-flaky"}
 ELSEWHERE = {"redis-slow"}  # needs a Redis: tests/real
-NO_CONTRAST = {"payments-slow-close"}  # the fragile shop holds as well, as its file says
+NO_CONTRAST = {"payments-slow-close", "payments-slow-health"}  # the fragile shop holds as well, as its file says
 # The fragile shop fails here as under payments-503 and slow-catalog; a trial takes 40 s, and those two are enough.
 SEEN_ELSEWHERE = {"payments-429", "payments-500-after", "catalog-slow-but-healthy"}
 
