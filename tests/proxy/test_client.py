@@ -1,9 +1,13 @@
-"""Clients that others wrote see no difference: toxiproxy-python, and one that writes to a socket by hand."""
+"""Clients that others wrote see no difference: Toxiproxy's own in Go, toxiproxy-python, and a socket by hand."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import socket
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +57,53 @@ def test_a_foreign_client_gets_the_errors_it_knows(rig: Rig, client: Any) -> Non
         client.create(name="p", upstream=rig.upstream, listen=f"{LOOP}:0")
     with pytest.raises(InvalidToxic):
         client.get_proxy("p").add_toxic(type="nonsense")
+
+
+GO = Path(__file__).with_name("clients") / "go"
+GO_SAID = """\
+made: go true true
+again: Create: HTTP 409: proxy already exists
+nobody: HTTP 404: proxy not found
+toxic: latency_downstream latency downstream 1 map[jitter:0 latency:100]
+updated: 0.5 map[jitter:7 latency:100]
+second: cut upstream
+odd: AddToxic: HTTP 400: invalid toxic type
+listed: cut
+listed: latency_downstream
+disabled: false 1
+reset: true 0
+populated: 2
+all: 4 true
+left: 1
+"""
+
+
+@pytest.fixture(scope="session")
+def go_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Toxiproxy's own client, built from what `make real` has fetched: nothing is fetched here."""
+    folder = tmp_path_factory.mktemp("go") / "client"
+    if (why := built(folder)) != "":
+        (pytest.fail if os.environ.get("REQUIRE_REAL") == "1" else pytest.skip)(why)
+    return folder / "client"
+
+
+def built(folder: Path) -> str:
+    """Why the client could not be built; nothing where it was."""
+    if not shutil.which("go"):
+        return "no Go on this machine"
+    shutil.copytree(GO, folder)
+    env = os.environ | {"GOPROXY": "off", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOTOOLCHAIN": "local"}
+    argv = ["go", "build", "-o", "client", "."]
+    ran = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
+    return "" if ran.returncode == 0 else f"no Go client; `make real` fetches what it is built from: {ran.stderr}"
+
+
+@pytest.mark.real
+def test_the_go_client_of_toxiproxy_gets_the_same_answers(rig: Rig, go_client: Path) -> None:
+    argv = [go_client, f"{LOOP}:{rig.api.port}", rig.upstream]
+    ran = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+
+    assert (ran.stdout, ran.stderr, ran.returncode) == (GO_SAID, "", 0)
 
 
 class ByHand:
