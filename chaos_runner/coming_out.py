@@ -55,6 +55,8 @@ def write_down(course: Course) -> None:
             stopped_by=stop.stopped_by, why=stop.why, decided_t=stop.decided_t, check=stop.check, clause=stop.clause
         )
         course.journal.try_note(course.tripped)
+        if stop.stopped_by == "guardian":
+            course.journal.try_note(records.GuardianLost(stop.why))
     course.loop.flush()
     course.loop.watch = None
     course.loop.expires_t = math.inf

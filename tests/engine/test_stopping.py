@@ -13,7 +13,7 @@ import pytest
 from chaos_runner.api import Env, Reading, SampleStream, Undo, Unknown
 from chaos_runner.model import Abort, BlastRadius, CheckAbort, ErrorBudget, ParallelStep, PauseStep, Recovery
 from chaos_runner.plan import Refusal
-from chaos_runner.records import AbortTripped, FaultReverted, RecoveryMeasured, Sample
+from chaos_runner.records import AbortTripped, FaultReverted, GuardianLost, RecoveryMeasured, Sample
 from chaos_runner.testing import HANGS, LOST_REPLY, FakeFault, FakeProbe, slow
 from tests.engine.kit import Rig, experiment, harm
 
@@ -36,6 +36,7 @@ def test_it_stops_and_undoes_within_a_tick(rig: Rig, by: str) -> None:
     assert rig.records(FaultReverted)[0].gone_t <= 11.3
     assert (outcome.finding, outcome.cleanup) == ("UNKNOWN", "CLEAN")
     assert not rig.harmed
+    assert [one.why for one in rig.records(GuardianLost)] == ([stop.why] if by == "guardian" else [])
 
 
 def test_a_person_is_heard_at_once_and_not_at_the_next_tick(rig: Rig) -> None:
