@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from chaos_runner import load, registry, spelling
-from chaos_runner.model import Ceilings, Config, Environment, Pick, ProcessRef, Toxiproxy
+from chaos_runner.model import Ceilings, Cluster, Config, Environment, Pick, ProcessRef, Toxiproxy
 from chaos_runner.plan import Refusal
 
 DEMO = "demo"
@@ -50,7 +50,7 @@ def parsers() -> Mapping[type, Any]:
     from chaos_runner.expect import Clause, clause
     from chaos_runner.model import Confirmation
 
-    return {Clause: clause, Toxiproxy: _toxiproxy, Pick: pick, Confirmation: confirmation}
+    return {Clause: clause, Toxiproxy: _toxiproxy, Cluster: _cluster, Pick: pick, Confirmation: confirmation}
 
 
 def _toxiproxy(text: object) -> Toxiproxy:
@@ -58,6 +58,15 @@ def _toxiproxy(text: object) -> Toxiproxy:
         msg = f"{text!r:.60} is neither `embedded` nor a mapping such as {{url: http://localhost:8474}}"
         raise ValueError(msg)
     return Toxiproxy(url="embedded")
+
+
+def _cluster(text: object) -> Cluster:
+    if text != "pocket":
+        msg = (
+            f"{text!r:.60} is neither `pocket` nor a mapping such as {{kubeconfig: file:~/.kube/config, context: stg}}"
+        )
+        raise ValueError(msg)
+    return Cluster(kubeconfig="pocket")
 
 
 def pick(value: object) -> Pick:
@@ -116,6 +125,9 @@ def choose(configuration: Configuration, asked: str | None) -> str:
 def connect(configuration: Configuration, name: str, state_dir: Path) -> Environment:
     """The environment with `embedded` replaced by the demo world's addresses. Raises Refusal naming `demo up`."""
     environment = configuration.config.environments[name]
+    if environment.cluster is not None:
+        folder = configuration.path.parent if configuration.path else Path.cwd()
+        environment = msgspec.structs.replace(environment, cluster=_found(environment.cluster, folder, state_dir))
     if environment.toxiproxy is None or environment.toxiproxy.url != "embedded":
         return environment
     world = _world(name, state_dir)
@@ -125,6 +137,32 @@ def connect(configuration: Configuration, name: str, state_dir: Path) -> Environ
         services={**world["services"], **environment.services},
         processes={**_processes(world), **environment.processes},
     )
+
+
+def _found(cluster: Cluster, folder: Path, state_dir: Path) -> Cluster:
+    """With absolute paths, so that whoever undoes reads the same; `pocket` as the pocket cluster that runs here."""
+    from chaos_runner.clients.kubernetes import kubeconfig
+
+    if cluster.kubeconfig == "in-cluster":
+        return cluster
+    if cluster.kubeconfig != "pocket":
+        return msgspec.structs.replace(cluster, kubeconfig=kubeconfig.absolute(cluster.kubeconfig, folder))
+    return _pocket(state_dir) or cluster  # a run that needs none must not fail for it; the client says what to do
+
+
+def _pocket(state_dir: Path) -> Cluster | None:
+    try:
+        with (state_dir / "pocket.json").open("rb") as file:
+            there = msgspec.json.decode(file.read(SECRET_BYTES_MAX), type=_Pocket)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return Cluster(kubeconfig=f"file:{there.kubeconfig}", context=there.context, uid=there.uid)
+
+
+class _Pocket(msgspec.Struct, frozen=True):
+    kubeconfig: str
+    context: str
+    uid: str
 
 
 def _world(name: str, state_dir: Path) -> dict[str, Any]:
@@ -151,9 +189,9 @@ def secrets(references: set[str]) -> dict[str, str]:
 
 
 def references(value: object) -> set[str]:
-    """Every secret reference inside plain JSON values."""
+    """Every secret reference inside plain JSON values. A kubeconfig is none: its client reads it, and what it names."""
     if isinstance(value, dict):
-        return set().union(*(references(inner) for inner in value.values()))
+        return set().union(*(references(inner) for key, inner in value.items() if key != "kubeconfig"))
     if isinstance(value, list | tuple):
         return set().union(*(references(inner) for inner in value))
     return {value} if isinstance(value, str) and value.startswith(("env:", "file:")) else set()

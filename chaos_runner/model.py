@@ -242,6 +242,32 @@ class Toxiproxy(Value, frozen=True):
     token: SecretRef | None = None
 
 
+class Cluster(Value, frozen=True):
+    """A Kubernetes cluster, bound to its uid; the word `pocket` means the pocket cluster."""
+
+    kubeconfig: Annotated[
+        str,
+        Meta(
+            pattern=r"^(pocket|in-cluster|env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$",
+            max_length=4096,
+            description="file:PATH (several as in KUBECONFIG), env:KUBECONFIG, or in-cluster",
+        ),
+    ]
+    context: Annotated[str, Meta(max_length=253, description="the context to use; by default the current one")] = ""
+    uid: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9-]*$",
+            max_length=64,
+            description="the uid of the namespace kube-system; nothing is done in a cluster with another one",
+        ),
+    ] = ""
+    exec_plugins: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=1000)], ...],
+        Meta(max_length=20, description="programs that the kubeconfig may run to log in, as it names them"),
+    ] = ()
+
+
 class Ceilings(Value, frozen=True):
     """What no experiment may exceed in this environment."""
 
@@ -276,6 +302,7 @@ class Environment(Value, frozen=True):
         Literal["none", "type-name"], Meta(description="type-name: a person types the environment's name before a run")
     ] = "none"
     toxiproxy: Toxiproxy | None = None
+    cluster: Cluster | None = None
     services: Annotated[dict[str, Address], Meta(description="service name -> base URL or host:port")] = {}
     processes: Annotated[dict[str, ProcessRef], Meta(description="process name -> where its pid is")] = {}
     commands: Annotated[
