@@ -173,5 +173,9 @@ async def body_of(response: httpx2.Response, body_max: int) -> bytes:
     return bytes(content)
 
 
-def _words(why: Exception) -> str:
-    return str(why) or type(why).__name__
+def _words(why: BaseException) -> str:
+    """The first words in the chain: of a failed handshake one event loop tells only the type."""
+    told: BaseException | None = why
+    while told is not None and not str(told):
+        told = told.__cause__ or told.__context__
+    return str(told) if told is not None else type(why).__name__

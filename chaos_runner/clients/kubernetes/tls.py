@@ -23,8 +23,10 @@ class _Context(ssl.SSLContext):
 
     server_name = ""
 
-    def wrap_bio(self, *args: Any, server_hostname: Any = None, **more: Any) -> Any:
-        return super().wrap_bio(*args, server_hostname=self.server_name or server_hostname, **more)
+    def wrap_bio(
+        self, incoming: Any, outgoing: Any, server_side: bool = False, server_hostname: Any = None, session: Any = None
+    ) -> Any:
+        return super().wrap_bio(incoming, outgoing, server_side, self.server_name or server_hostname, session)
 
 
 def context_of(server: ServerEntry) -> ssl.SSLContext:

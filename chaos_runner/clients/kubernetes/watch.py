@@ -23,6 +23,7 @@ from chaos_runner.clients.kubernetes.objects import Meta
 from chaos_runner.clients.kubernetes.status import Status
 
 LINE_BYTES_MAX = 8 << 20
+CLOSE_S = 1.0
 LATE_S = 5.0  # how long after its own end a watch may still be silent
 T = TypeVar("T", bound=Object)
 
@@ -51,7 +52,8 @@ class Watch(Generic[T]):
         self._object = msgspec.json.Decoder(kind)
         self._what = f"GET {path}?watch"
         self._url = cluster.url
-        self._pieces = response.aiter_bytes()
+        self._response = response
+        self._pieces = response.aiter_raw()
         self._buffer = bytearray()
         self._silence_s = lasts_s + LATE_S
 
@@ -69,6 +71,14 @@ class Watch(Generic[T]):
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
         return self._change(line)
+
+    async def close(self) -> None:
+        """Ends the line, and lets the generators below run to their end: an abandoned one is an error on its own."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_S):
+            await self._response.aclose()
+            with contextlib.suppress(httpx2.TransportError, httpx2.StreamError):
+                async for _ in self._pieces:
+                    pass
 
     async def _piece(self) -> bytes:
         with connection.told(self._what, self._url), http.told(self._silence_s), anyio.fail_after(self._silence_s):
@@ -110,4 +120,8 @@ async def opened(
         field_selector=fields,
     )
     async with cluster.stream(path + asked, limit_s=lasts_s + LATE_S) as response:
-        yield Watch(kind, path, cluster, response, lasts_s)
+        line = Watch(kind, path, cluster, response, lasts_s)
+        try:
+            yield line
+        finally:
+            await line.close()
