@@ -41,6 +41,7 @@ COMMANDS = {
     "schema": "print the JSON Schema of a file kind",
     "doctor": "check this machine and the environments",
     "demo": "the same experiment on a fragile and a resilient shop",
+    "pocket": "a small Kubernetes cluster whose pods are processes of this machine",
     "proxy": "the embedded proxy: Toxiproxy's API, with leases and counters",
     "completion": "print a completion script for bash, zsh or fish",
 }

@@ -1,0 +1,1 @@
+"""Nodes, pods and the network, as processes of this machine."""
