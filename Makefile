@@ -1,4 +1,4 @@
-# Verbs: demo test lint types contracts docs parity bench bench-load calibrate soak-demo real wheel-test clean
+# Verbs: demo test lint types contracts docs parity bench bench-load bench-proxy calibrate soak-demo real wheel-test clean
 PY ?= python3
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
@@ -8,12 +8,13 @@ PYTEST_ARGS ?=
 # Processes that share the test files out; most tests wait for something, so there are more than cores.
 WORKERS ?= 3
 BENCH_ARGS ?=
+BENCH_PROXY_ARGS ?=
 SOAK_ARGS ?=
 CRASH_ARGS ?=
 SEEDS ?= 10000
 EXAMPLES ?= 2000
 
-.PHONY: demo test lint types contracts docs parity bench bench-load calibrate soak-demo real k6 wheel-test clean
+.PHONY: demo test lint types contracts docs parity bench bench-load bench-proxy calibrate soak-demo real k6 wheel-test clean
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -55,6 +56,10 @@ bench: .venv/.test
 
 bench-load: .venv/.test k6
 	$(BIN)/python tools/bench_load.py --require-k6
+
+# The embedded proxy beside the real one; for less: make bench-proxy BENCH_PROXY_ARGS=--quick
+bench-proxy: .venv/.test real
+	$(BIN)/python tools/bench_proxy.py $(BENCH_PROXY_ARGS)
 
 # Twenty times each way; for less: make soak-demo SOAK_ARGS="--times 3"
 soak-demo: .venv/.core

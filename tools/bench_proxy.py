@@ -1,0 +1,399 @@
+"""Measures the embedded proxy beside the real Toxiproxy: ratios with their limits, and exit 1 where one is missed.
+
+Three servers on one machine: the real one, ours on uvloop, ours on asyncio. They take turns, and who begins changes
+from round to round; a figure is the median of the rounds, a ratio the median of the ratios within a round. The CPU of
+a proxy is what the system says that its process used (user and system); it hardly depends on what else the machine
+does, times do. What others used meanwhile is printed with each part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "tools"))
+
+from bench_load import Table, busy_s, cpu_s  # noqa: E402
+
+LOOP = "127.0.0.1"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "chaos-runner" / "real"
+REAL = Path(os.environ.get("TOXIPROXY_SERVER", CACHE / "toxiproxy-2.12.0" / "server"))
+MODULE = ("-m", "chaos_runner.proxy")
+WITHOUT_UVLOOP = (
+    "-c",
+    "import sys; sys.modules['uvloop'] = None; from chaos_runner.proxy.__main__ import main; "
+    "sys.exit(main(sys.argv[1:]))",
+)
+OURS = {"uvloop": MODULE, "asyncio": WITHOUT_UVLOOP}
+
+CONNECTIONS = (1, 16, 64)
+CPU_MAX = {"uvloop": 1.00, "asyncio": 1.15}
+BULK_MIN = 2.0
+IDLE, IDLE_MAX = 2500, 1 / 5
+ADDED_MAX_US = 100.0
+LATENCY_MS, LATENCY_OFF_MS = 20, 2.0
+HTTP_MAX_US = 8.0
+HTTP_TOXICS: dict[str, tuple[dict[str, Any] | None, int]] = {
+    "none": (None, 200),
+    "http_error, share 0": ({"type": "http_error", "attributes": {"share": 0}}, 200),
+    "http_delay, no match": ({"type": "http_delay", "attributes": {"delay": 50, "match": {"path": "/other"}}}, 200),
+    "http_delay, hits": ({"type": "http_delay", "attributes": {"delay": 1}}, 200),
+    "http_error, one in a hundred": ({"type": "http_error", "attributes": {"share": 0.01}}, 200),
+    "http_error, hits": ({"type": "http_error"}, 503),
+    "http_error after, hits": ({"type": "http_error", "attributes": {"when": "after"}}, 503),
+}
+
+
+class Size(NamedTuple):
+    """How much is measured."""
+
+    rounds: int
+    seconds: float
+    bulk_bytes: int
+    round_trips: int
+
+
+FULL = Size(rounds=21, seconds=0.6, bulk_bytes=1 << 28, round_trips=2500)
+QUICK = Size(rounds=3, seconds=0.3, bulk_bytes=1 << 27, round_trips=300)
+
+
+# --- processes ---------------------------------------------------------------------------------------------------
+
+
+class Load:
+    """The clients, driven a line at a time."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def __call__(self, what: str, **how: Any) -> dict[str, Any]:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps({"do": what, **how}).encode() + b"\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+
+class Server:
+    """A proxy server and its API."""
+
+    def __init__(self, name: str, pid: int, port: int) -> None:
+        self.name, self.pid, self.port = name, pid, port
+
+    def call(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        api = http.client.HTTPConnection(LOOP, self.port, timeout=10)
+        with contextlib.closing(api):
+            api.request(method, path, json.dumps(body))
+            answer = api.getresponse()
+            text = answer.read()
+        if answer.status not in (200, 201):
+            raise SystemExit(f"{self.name}: {method} {path}: {answer.status} {text.decode()}")
+        return json.loads(text)
+
+    def proxy(self, name: str, upstream: int, toxic: dict[str, Any] | None = None) -> int:
+        """Where a new proxy listens."""
+        body = {"name": name, "listen": f"{LOOP}:0", "upstream": f"{LOOP}:{upstream}", "enabled": True}
+        port = int(self.call("POST", "/proxies", body)["listen"].rpartition(":")[2])
+        if toxic is not None:
+            self.call("POST", f"/proxies/{name}/toxics", toxic)
+        return port
+
+    def cpu_s(self) -> float:
+        """As in /proc/<pid>/stat, but in nanoseconds: a clock tick is too coarse for short rounds."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    def pss_kb(self) -> int:
+        rows = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
+        return next(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
+
+
+class Bench:
+    """What all parts share."""
+
+    def __init__(self, size: Size, table: Table, stack: contextlib.ExitStack) -> None:
+        self.size, self.table, self.stack = size, table, stack
+        self.pids: list[int] = []
+        service = self.start([sys.executable, str(ROOT / "tools/proxy_load.py"), "service"])
+        assert service.stdout is not None
+        ports = json.loads(service.stdout.readline())
+        self.small, self.bulk = int(ports["small"]), int(ports["bulk"])
+        clients = self.start([sys.executable, str(ROOT / "tools/proxy_load.py"), "clients"])
+        self.service_pid, self.clients_pid = service.pid, clients.pid
+        self.load = Load(clients)
+
+    def start(self, argv: list[str], stack: contextlib.ExitStack | None = None) -> subprocess.Popen[bytes]:
+        """A process that ends with the stack."""
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "LOG_LEVEL": "error"}
+        process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
+        )
+        self.pids.append(process.pid)
+        on = stack or self.stack
+        on.enter_context(process)
+        on.callback(process.kill)
+        return process
+
+    def servers(self, stack: contextlib.ExitStack | None = None) -> list[Server]:
+        """The real one if there is one, and ours."""
+        made = [self.real(stack)] if REAL.exists() else []
+        return made + [self.ours(loop, stack) for loop in OURS]
+
+    def ours(self, loop: str, stack: contextlib.ExitStack | None = None) -> Server:
+        process = self.start([sys.executable, "-P", *OURS[loop], "-port", "0", "--until-eof"], stack)
+        assert process.stdout is not None
+        port = json.loads(process.stdout.readline())["listening"].rpartition(":")[2]
+        return Server(loop, process.pid, int(port))
+
+    def real(self, stack: contextlib.ExitStack | None = None) -> Server:
+        with socket.socket() as free:
+            free.bind((LOOP, 0))
+            port = int(free.getsockname()[1])
+        process = self.start([str(REAL), "-host", LOOP, "-port", str(port)], stack)
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection((LOOP, port), timeout=2).close()
+                return Server("real", process.pid, port)
+            time.sleep(0.02)
+        raise SystemExit("the real Toxiproxy did not start")
+
+    def own_s(self) -> float:
+        return sum(os.times()[:4]) + sum(cpu_s(pid) for pid in self.pids if Path(f"/proc/{pid}").exists())
+
+    @contextlib.contextmanager
+    def part(self, what: str) -> Iterator[None]:
+        """Prints what others used of the machine meanwhile."""
+        others, began = busy_s() - self.own_s(), time.monotonic()
+        yield
+        used = (busy_s() - self.own_s() - others) / (time.monotonic() - began)
+        self.table.row(f"  ({what}: others used", f"{used:.0%} of a core)")
+
+    def rounds(self, servers: list[Server]) -> Iterator[list[Server]]:
+        """The servers for each round; who begins changes."""
+        for number in range(self.size.rounds):
+            first = number % len(servers)
+            yield servers[first:] + servers[:first]
+
+
+# --- parts -------------------------------------------------------------------------------------------------------
+
+
+class Spent(NamedTuple):
+    """One measurement under closed load."""
+
+    cpu_us: float  # of the proxy, for a request
+    rate: float
+    clients_share: float  # of a core that the clients used
+
+
+def closed(bench: Bench, server: Server | None, port: int, connections: int) -> Spent:
+    """Requests without a pause on so many connections."""
+    bench.load("open", port=port, connections=connections)
+    bench.load("closed", port=port, seconds=bench.size.seconds / 5)
+    before = server.cpu_s() if server else 0.0
+    ran = bench.load("closed", port=port, seconds=bench.size.seconds)
+    spent = server.cpu_s() - before if server else 0.0
+    bench.load("close")
+    return Spent(spent / ran["requests"] * 1e6, ran["requests"] / ran["seconds"], ran["cpu_s"] / ran["seconds"])
+
+
+def requests(bench: Bench, servers: list[Server]) -> None:
+    """CPU for a request, and that it was not the load that was slow."""
+    ports = {server.name: server.proxy("small", bench.small) for server in servers}
+    for connections in CONNECTIONS:
+        found: dict[str, list[Spent]] = {server.name: [] for server in servers} | {"direct": []}
+        with bench.part(f"{connections} connections"):
+            for turn in bench.rounds(servers):
+                for server in turn:
+                    found[server.name].append(closed(bench, server, ports[server.name], connections))
+                found["direct"].append(closed(bench, None, bench.small, connections))
+        show_requests(bench.table, connections, found)
+
+
+def show_requests(table: Table, connections: int, found: dict[str, list[Spent]]) -> None:
+    for name in ("real", *OURS):
+        if name not in found:
+            continue
+        cpu = statistics.median(one.cpu_us for one in found[name])
+        rate = statistics.median(one.rate for one in found[name])
+        what = f"{connections} connections, {name}: {rate:,.0f}/s, CPU for a request"
+        if name == "real" or "real" not in found:
+            table.row(what, f"{cpu:.1f} us")
+            continue
+        ratio = statistics.median(
+            own.cpu_us / real.cpu_us for own, real in zip(found[name], found["real"], strict=True)
+        )
+        limit = CPU_MAX[name]
+        table.row(what, f"{cpu:.1f} us, {ratio:.2f}x real", f"<= {limit:.2f}x", ratio <= limit)
+    direct = statistics.median(one.rate for one in found.pop("direct"))
+    fastest = max(statistics.median(one.rate for one in ran) for ran in found.values())
+    share = max(statistics.median(one.clients_share for one in ran) for ran in found.values())
+    table.row(
+        f"  the same load without a proxy; clients busy at most {share:.0%}", f"{direct:,.0f}/s", f"> {fastest:,.0f}/s",
+        direct > fastest,
+    )  # fmt: skip
+
+
+def bulk(bench: Bench, servers: list[Server]) -> None:
+    """Bytes of one connection for each second of the proxy's CPU."""
+    ports = {server.name: server.proxy("bulk", bench.bulk) for server in servers}
+    found: dict[str, list[tuple[float, float]]] = {server.name: [] for server in servers}
+    with bench.part("bulk"):
+        for turn in bench.rounds(servers):
+            for server in turn:
+                before = server.cpu_s()
+                ran = bench.load("bulk", port=ports[server.name], size=bench.size.bulk_bytes)
+                if ran["missing"]:
+                    raise SystemExit(f"{server.name} lost {ran['missing']} bytes")
+                megabytes = bench.size.bulk_bytes / 1e6
+                found[server.name].append((megabytes / (server.cpu_s() - before), megabytes / ran["seconds"]))
+    for name, ran in found.items():
+        per_cpu, speed = (statistics.median(column) for column in zip(*ran, strict=True))
+        what = f"bulk, {name}: {speed:,.0f} MB/s, for a second of CPU"
+        if name == "real" or "real" not in found:
+            bench.table.row(what, f"{per_cpu:,.0f} MB")
+            continue
+        ratio = statistics.median(own[0] / real[0] for own, real in zip(ran, found["real"], strict=True))
+        bench.table.row(what, f"{per_cpu:,.0f} MB, {ratio:.2f}x real", f">= {BULK_MIN:g}x", ratio >= BULK_MIN)
+
+
+def idle(bench: Bench) -> None:
+    """Memory of connections that have been answered once and wait."""
+    found: dict[str, float] = {}
+    with bench.part("idle connections"):
+        for name in (*OURS, "real") if REAL.exists() else OURS:
+            with contextlib.ExitStack() as stack:
+                server = bench.real(stack) if name == "real" else bench.ours(name, stack)
+                port = server.proxy("idle", bench.small)
+                bench.load("open", port=port, connections=20)
+                bench.load("close")
+                time.sleep(0.5)
+                before = server.pss_kb()
+                bench.load("open", port=port, connections=IDLE)
+                time.sleep(0.5)
+                found[name] = (server.pss_kb() - before) / IDLE
+                bench.load("close")
+    for name, kb in found.items():
+        what = f"{IDLE:,} idle connections, {name}: memory of each"
+        if name == "real" or "real" not in found:
+            bench.table.row(what, f"{kb:.1f} kB")
+        else:
+            ratio = kb / found["real"]
+            bench.table.row(what, f"{kb:.1f} kB, {ratio:.2f}x real", f"<= {IDLE_MAX:.2f}x", ratio <= IDLE_MAX)
+
+
+def added(bench: Bench, servers: list[Server]) -> None:
+    """What a proxy adds to a round trip: one client, one request after the other, to each server and none in turn.
+
+    With a pause before each, processors fall asleep, and waking them for one more hop is most of what is added.
+    """
+    for pause_s, what in ((0.0, "without a pause"), (0.001, "a request a millisecond")):
+        ports = [bench.small, *(server.proxy(f"added-{pause_s}", bench.small) for server in servers)]
+        with bench.part(f"round trips, {what}"):
+            trips = paced(bench, ports, 1, pause_s)
+        direct = statistics.median(trips[0])
+        bench.table.row(f"round trip without a proxy, {what}, p50", f"{direct * 1e6:.0f} us")
+        for server, took in zip(servers, trips[1:], strict=True):
+            more = (statistics.median(took) - direct) * 1e6
+            judged = server.name != "real" and not pause_s
+            limit, kept = (f"< {ADDED_MAX_US:.0f} us", more < ADDED_MAX_US) if judged else ("", True)
+            bench.table.row(f"  added by {server.name}, p50", f"{more:.0f} us", limit, kept)
+
+
+def latency(bench: Bench, servers: list[Server]) -> None:
+    """How exactly 20 ms are 20 ms; what the way itself takes was measured beside it."""
+    toxic = {"type": "latency", "attributes": {"latency": LATENCY_MS}}
+    late = [server.proxy("late", bench.small, toxic) for server in servers]
+    plain = [server.proxy("prompt", bench.small) for server in servers]
+    with bench.part("latency"):
+        trips = paced(bench, [port for pair in zip(late, plain, strict=True) for port in pair], 8, 0.002)
+    for index, server in enumerate(servers):
+        way = statistics.median(trips[2 * index + 1])
+        off = sorted((took - way) * 1000 - LATENCY_MS for took in trips[2 * index])
+        p50, p99 = (off[int(share * (len(off) - 1))] for share in (0.5, 0.99))
+        worst = sorted(abs(one) for one in off)[int(0.99 * (len(off) - 1))]
+        what = f"latency toxic of {LATENCY_MS} ms, {server.name}: off by {p50:+.2f} p50, {p99:+.2f} p99"
+        limit, kept = ("", True) if server.name == "real" else (f"± {LATENCY_OFF_MS:g} ms", worst <= LATENCY_OFF_MS)
+        bench.table.row(what, f"{worst:.2f} ms at p99", limit, kept)
+
+
+def paced(bench: Bench, ports: list[int], connections: int, interval_s: float) -> list[list[float]]:
+    for port in ports:
+        bench.load("open", port=port, connections=connections)
+    trips = bench.load("paced", ports=ports, requests=bench.size.round_trips, interval_s=interval_s)
+    bench.load("close")
+    found: list[list[float]] = trips["round_trips_s"]
+    return found
+
+
+def http_toxics(bench: Bench, servers: list[Server]) -> None:
+    """What a toxic that knows requests costs over none, in the same process."""
+    for server in (one for one in servers if one.name != "real"):
+        ports = {
+            what: server.proxy(f"http-{number}", bench.small, toxic)
+            for number, (what, (toxic, _)) in enumerate(HTTP_TOXICS.items())
+        }
+        for what, (_, status) in HTTP_TOXICS.items():
+            said = bench.load("open", port=ports[what], connections=1)["status"]
+            if said != status:
+                raise SystemExit(f"{server.name}, {what}: {said} instead of {status}")
+        bench.load("close")
+        found: dict[str, list[float]] = {what: [] for what in ports}
+        with bench.part(f"HTTP toxics, {server.name}"):
+            for number in range(bench.size.rounds):
+                order = list(ports) if number % 2 else list(reversed(ports))
+                for what in order:
+                    found[what].append(closed(bench, server, ports[what], 16).cpu_us)
+        plain = found.pop("none")
+        bench.table.row(f"{server.name}: CPU for a request without a toxic", f"{statistics.median(plain):.1f} us")
+        for what, ran in found.items():
+            more = statistics.median(own - bare for own, bare in zip(ran, plain, strict=True))
+            bench.table.row(f"  {what}: extra", f"{more:+.1f} us", f"< {HTTP_MAX_US:g} us", more < HTTP_MAX_US)
+
+
+def main() -> int:
+    """1 where a figure is missed, or the real server is."""
+    asking = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asking.add_argument("--quick", action="store_true", help="less of everything: figures for development")
+    parts: dict[str, Callable[[Bench, list[Server]], None]] = {
+        "requests": requests,
+        "bulk": bulk,
+        "idle": lambda bench, _: idle(bench),
+        "added": added,
+        "latency": latency,
+        "http": http_toxics,
+    }
+    asking.add_argument("--only", choices=parts, action="append", help="one part; may be given again")
+    options = asking.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    table = Table()
+    with contextlib.ExitStack() as stack:
+        bench = Bench(QUICK if options.quick else FULL, table, stack)
+        if not shutil.which(REAL):
+            table.row("the real Toxiproxy", "not compared", "make real", False)
+        servers = bench.servers()
+        for name, part in parts.items():
+            if options.only is None or name in options.only:
+                part(bench, servers)
+    return 1 if table.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
