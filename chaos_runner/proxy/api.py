@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
-import itertools
-import os
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
-from urllib.parse import parse_qs, unquote
-
-import msgspec
+from urllib.parse import unquote
 
 from chaos_runner import _version
 from chaos_runner.proxy import errors, gojson, metrics, toxics
+from chaos_runner.proxy.answers import NOSNIFF, bodies_of, query, refusal, reply, request_ids
 from chaos_runner.proxy.errors import ApiError
 from chaos_runner.proxy.leases import Leases
 from chaos_runner.proxy.limits import Limits
@@ -22,11 +17,8 @@ from chaos_runner.proxy.proxies import Proxies, Wanted
 from chaos_runner.proxy.proxy import Proxy
 from chaos_runner.proxy.requests import TEXT, Request, Response, cleaned
 
-JSON = "application/json"
-NOSNIFF = ("X-Content-Type-Options", "nosniff")
 NAMED: Mapping[str, tuple[int, ...]] = {"proxies": (1, 3), "chaos-runner": (3, 4)}
 CAPABILITIES = ("leases", "counters", "http", "limits")
-QUERY_FIELDS_MAX = 16
 
 Answer: TypeAlias = Response | Awaitable[Response]
 Route: TypeAlias = Callable[..., Answer]
@@ -233,32 +225,3 @@ class Api:
 
     def metrics(self, _: Request) -> Response:
         return Response(200, self.metrics_text().encode(), metrics.CONTENT_TYPE)
-
-
-def query(request: Request, name: str) -> list[str]:
-    """What the query of the path says for this name."""
-    try:
-        return parse_qs(request.path.partition("?")[2], max_num_fields=QUERY_FIELDS_MAX).get(name, [])
-    except ValueError:
-        raise ApiError(400, f"the query has more than {QUERY_FIELDS_MAX} fields") from None
-
-
-def reply(status: int, body: object) -> Response:
-    return Response(status, msgspec.json.encode(body), JSON)
-
-
-def refusal(error: ApiError) -> Response:
-    """The real server's error: JSON that calls itself text."""
-    return Response(error.status, msgspec.json.encode(error.body()) + b"\n", TEXT, (NOSNIFF,))
-
-
-def bodies_of(proxies: list[Proxy] | None) -> list[object] | None:
-    return None if proxies is None else [proxy.body() for proxy in proxies]
-
-
-def request_ids() -> Iterator[str]:
-    """20 characters each, unique over processes too."""
-    fixed = os.urandom(5)
-    for number in itertools.count(int.from_bytes(os.urandom(3), "big")):
-        raw = int(time.time()).to_bytes(4, "big") + fixed + (number & 0xFFFFFF).to_bytes(3, "big")
-        yield base64.b32hexencode(raw).decode().rstrip("=").lower()

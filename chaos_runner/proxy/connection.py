@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chaos_runner.proxy import toxics
 from chaos_runner.proxy.counters import ToxicCount
 from chaos_runner.proxy.http.dialogue import Dialogue
-from chaos_runner.proxy.link import Link, Side
-from chaos_runner.proxy.stages import End
+from chaos_runner.proxy.link import Link
+from chaos_runner.proxy.side import Side
+from chaos_runner.proxy.stages.stage import End
 from chaos_runner.proxy.toxics import Toxic
 
 if TYPE_CHECKING:
     from chaos_runner.proxy.proxy import Proxy
 
+T = TypeVar("T")
+NONE: frozenset[Any] = frozenset()
+
 
 class Connection:
     """A client, its upstream, and what the toxics did to them."""
 
-    # How long the last bytes of a closed connection wait for a peer that reads none of them.
-    stall_limit_s = 60.0
+    __slots__ = (
+        "admissions",
+        "affected",
+        "client",
+        "clock",
+        "dial",
+        "dialogue",
+        "down",
+        "linger",
+        "loop",
+        "number",
+        "proxy",
+        "seen",
+        "server",
+        "stall_limit_s",
+        "up",
+    )
 
     def __init__(self, proxy: Proxy, number: int) -> None:
         self.loop = asyncio.get_running_loop()
@@ -29,6 +49,8 @@ class Connection:
         self.clock = time.monotonic
         self.proxy = proxy
         self.number = number
+        # How long the last bytes of a closed connection wait for a peer that reads none of them.
+        self.stall_limit_s = 60.0
         self.up = Link(self, True, proxy.flows[True])
         self.down = Link(self, False, proxy.flows[False])
         self.client = Side(self)
@@ -36,10 +58,10 @@ class Connection:
         self.client.out, self.client.back = self.up, self.down
         self.server.out, self.server.back = self.down, self.up
         self.dial: asyncio.Task[None] | None = None
-        self.seen: set[ToxicCount] = set()
-        self.affected: set[ToxicCount] = set()
-        self.admissions: set[Toxic] = set()
-        self.payload = [False, False]
+        # Most connections never meet a toxic: three sets would be 648 bytes of an idle one, for nothing.
+        self.seen: AbstractSet[ToxicCount] = NONE
+        self.affected: AbstractSet[ToxicCount] = NONE
+        self.admissions: AbstractSet[Toxic] = NONE
         self.dialogue: Dialogue | None = None
         self.linger: asyncio.TimerHandle | None = None
 
@@ -142,7 +164,7 @@ class Connection:
         if toxic.admitted >= toxic.max_affected:
             return False
         toxic.admitted += 1
-        self.admissions.add(toxic)
+        self.admissions = with_one(self.admissions, toxic)
         return True
 
     def seed_for(self, toxic: Toxic) -> str:
@@ -150,20 +172,20 @@ class Connection:
 
     def see(self, count: ToxicCount) -> None:
         if count not in self.seen:
-            self.seen.add(count)
+            self.seen = with_one(self.seen, count)
             count.streams += 1
 
     def touch(self, count: ToxicCount, size: int) -> None:
         count.bytes += size
         count.pieces += size > 0
         if count not in self.affected:
-            self.affected.add(count)
+            self.affected = with_one(self.affected, count)
             count.affected += 1
 
-    def paid(self, link: Link) -> bool:
-        return self.payload[link.upstream]
 
-    def first_payload(self, link: Link) -> bool:
-        first = not self.payload[link.upstream]
-        self.payload[link.upstream] = True
-        return first
+def with_one(some: AbstractSet[T], one: T) -> AbstractSet[T]:
+    """The set with one more, in place once it is one that can change."""
+    if not isinstance(some, set):
+        return {one}
+    some.add(one)
+    return some

@@ -1,4 +1,4 @@
-"""One socket of a connection, and one direction between two of them.
+"""One direction of a connection, from one of its sockets to the other.
 
 A link without toxics is one `write` in `data_received`. With toxics it feeds stages and keeps one timer for all of
 them. Changing the chain is synchronous, so no control call ever waits for a client.
@@ -9,73 +9,22 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
-import socket
-import struct
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from chaos_runner.proxy.counters import FlowCount
-from chaos_runner.proxy.http.dialogue import Half
-from chaos_runner.proxy.stages import STAGES, End, Item, Stage
+from chaos_runner.proxy.http.halves import Half
+from chaos_runner.proxy.stages import STAGES
+from chaos_runner.proxy.stages.stage import End, Item, Stage
 from chaos_runner.proxy.toxics import Toxic
 
 if TYPE_CHECKING:
     from chaos_runner.proxy.connection import Connection
+    from chaos_runner.proxy.side import Side
 
 CHUNK_BYTES = 32 << 10
-WRITE_BUFFER_BYTES = 512 << 10
 TIMER_S_MAX = 3600.0
-RESET = struct.pack("ii", 1, 0)
-
-
-class Side(asyncio.Protocol):
-    """One socket of a connection: `out` carries what it sends, `back` what it is sent."""
-
-    transport: asyncio.Transport
-    out: Link
-    back: Link
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.connected = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports do not derive from asyncio's.
-        self.transport = cast("asyncio.Transport", transport)
-        self.connected = True
-        self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self.connection.side_made(self)
-
-    def data_received(self, data: bytes) -> None:
-        link = self.out
-        if link.direct is not None:
-            link.count.read += len(data)
-            link.count.reads += 1
-            link.direct(data)
-        else:
-            link.take(data)
-
-    def eof_received(self) -> bool:
-        self.out.take(End.FIN)
-        return True
-
-    def pause_writing(self) -> None:
-        self.back.sink_full = True
-        self.back.throttle()
-
-    def resume_writing(self) -> None:
-        self.back.sink_full = False
-        self.back.throttle()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.connected = False
-        self.connection.side_lost(self)
-
-    def reset(self) -> None:
-        if self.connected:
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            self.transport.abort()
 
 
 class Link:
@@ -90,8 +39,10 @@ class Link:
         "ended",
         "head",
         "held_back",
+        "paid",
         "sink",
         "sink_full",
+        "solo",
         "source",
         "stages",
         "timer",
@@ -109,10 +60,11 @@ class Link:
         self.direct: Callable[[bytes], None] | None = None
         self.head: Stage | Half | Link = self
         self.stages: list[Stage | Half] = []
+        self.solo: Half | None = None  # the only stage, where it is one that mostly lets pass
         self.early: list[Item] | None = []
         self.timer: asyncio.TimerHandle | None = None
         self.timer_at = inf
-        self.ended = self.closed = self.held_back = self.sink_full = False
+        self.ended = self.closed = self.held_back = self.sink_full = self.paid = False
 
     def take(self, item: Item) -> None:
         """Accepts what the source sent, whatever state the link is in."""
@@ -129,21 +81,22 @@ class Link:
             self.head.feed(now, item)
         else:
             self.count_payload(item)
-            for chunk in self.chunks(item):
-                self.head.feed(now, chunk)
-        self.settle(now)
-
-    def chunks(self, data: bytes) -> Sequence[bytes]:
-        if not self.stages or len(data) <= CHUNK_BYTES:
-            return (data,)
-        return [data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)]
+            if len(item) <= CHUNK_BYTES or not self.stages:
+                self.head.feed(now, item)
+            else:
+                for start in range(0, len(item), CHUNK_BYTES):
+                    self.head.feed(now, item[start : start + CHUNK_BYTES])
+        if self.solo is None or self.held_back or not self.solo.at_rest:
+            self.settle(now)
 
     def count_payload(self, data: bytes) -> None:
-        self.count.read += len(data)
-        self.count.reads += 1
-        self.count.diverted += len(data)
-        if self.connection.first_payload(self):
-            self.count.streams += 1
+        count, size = self.count, len(data)
+        count.read += size
+        count.reads += 1
+        count.diverted += size
+        if not self.paid:
+            self.paid = True
+            count.streams += 1
 
     def open(self, chain: Sequence[Toxic]) -> None:
         """Both sides are there: what came early goes on its way."""
@@ -188,6 +141,7 @@ class Link:
         self.stages = [kept.get(toxic) or self.stage(toxic, now) for toxic in chain if self.applies(toxic)]
         if half is not None:
             self.stages.insert(len(self.stages) if self.upstream else 0, half)  # nearest to the upstream
+        self.solo = half if len(self.stages) == 1 else None
         for toxic in chain:
             self.connection.see(toxic.count)
         after: Stage | Half | Link = self
@@ -233,33 +187,40 @@ class Link:
 
     def settle(self, now: float) -> None:
         """Hands on what is due, arms the timer for the rest, and holds the source back where stages are full."""
-        due = inf
-        while not self.closed and (due := min((stage.due() for stage in self.stages), default=inf)) <= now:
+        while not self.closed and (due := self.due()) <= now:
             for stage in self.stages:
                 stage.wake(now)
         self.aim()
         if not self.closed:
-            self.arm(due, now)
+            if due < self.timer_at:
+                self.arm(due, now)
             self.throttle()
+
+    def due(self) -> float:
+        """When the first of the stages has something to do."""
+        first = inf
+        for stage in self.stages:
+            if (due := stage.due()) < first:
+                first = due
+        return first
 
     def aim(self) -> None:
         """Opens or shuts the direct path."""
-        ready = not (self.closed or self.ended or self.stages or self.early is not None)
-        ready = ready and self.connection.paid(self) and self.sink is not None and self.sink.connected
-        self.direct = self.sink.transport.write if ready and self.sink is not None else None
+        self.direct = None
+        if self.paid and not (self.stages or self.closed or self.ended) and self.early is None:
+            sink = self.sink
+            if sink is not None and sink.connected:
+                self.direct = sink.transport.write
 
     def arm(self, due: float, now: float) -> None:
-        if self.timer is not None and self.timer_at <= due:
-            return
+        """Wakes the link at that time, and not at the later one that was meant before."""
         if self.timer is not None:
             self.timer.cancel()
-            self.timer, self.timer_at = None, inf
-        if due < inf:
-            self.timer_at = min(due, now + TIMER_S_MAX)
-            # Whole milliseconds, because uvloop rounds to the nearest and would wake too early; a microsecond's grace
-            # keeps 5.0000001 from becoming 6.
-            wait_ms = math.ceil((self.timer_at - now) * 1000 - 0.001)
-            self.timer = self.connection.loop.call_later(max(wait_ms, 0) / 1000, self.wake)
+        self.timer_at = min(due, now + TIMER_S_MAX)
+        # Whole milliseconds, because uvloop rounds to the nearest and would wake too early; a microsecond's grace
+        # keeps 5.0000001 from becoming 6.
+        wait_ms = math.ceil((self.timer_at - now) * 1000 - 0.001)
+        self.timer = self.connection.loop.call_later(max(wait_ms, 0) / 1000, self.wake)
 
     def wake(self) -> None:
         self.timer, self.timer_at = None, inf
@@ -267,14 +228,16 @@ class Link:
 
     def throttle(self) -> None:
         """Pauses or resumes the source, with a gap between the two marks."""
-        source = self.source
-        if source is None or not source.connected or self.closed or source.transport.is_closing():
+        back, share, source = self.early is not None or self.sink_full, 0.5 if self.held_back else 1.0, self.source
+        for stage in self.stages:
+            back = back or stage.full(share)
+        if back is self.held_back or self.closed or source is None:
             return
-        share = 0.5 if self.held_back else 1.0
-        back = self.early is not None or self.sink_full or any(stage.full(share) for stage in self.stages)
-        if back and not self.held_back:
+        if not source.connected or source.transport.is_closing():
+            return
+        if back:
             source.transport.pause_reading()
-        elif not back and self.held_back:
+        else:
             source.transport.resume_reading()
         self.held_back = back
 

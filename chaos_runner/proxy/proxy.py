@@ -10,7 +10,8 @@ from chaos_runner.proxy import addresses, errors
 from chaos_runner.proxy.addresses import Address
 from chaos_runner.proxy.connection import Connection
 from chaos_runner.proxy.counters import FlowCount, ToxicCounts
-from chaos_runner.proxy.link import Link, Side
+from chaos_runner.proxy.link import Link
+from chaos_runner.proxy.side import Side
 from chaos_runner.proxy.toxics import Settings, Toxic
 
 CONNECTIONS_MAX = 20_000

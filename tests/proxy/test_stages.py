@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaos_runner.proxy.counters import ToxicCount
-from chaos_runner.proxy.stages import STAGES, End, Item, Stage
+from chaos_runner.proxy.stages import STAGES
+from chaos_runner.proxy.stages.stage import End, Item, Stage
 from chaos_runner.proxy.toxics import Toxic, draw
 
 

@@ -35,27 +35,35 @@ class Part(enum.Enum):
     END = "nothing: the message ended here"
 
 
-class Head(NamedTuple):
-    """The head of a request or an answer; `lower` is for looking fields up."""
+class Head:
+    """The head of a request or an answer. A `bare` one has no field that says anything about body or connection."""
 
-    raw: bytes
-    lower: bytes
-    first: tuple[bytes, ...]  # a request's method, target and minor version; an answer's status
+    __slots__ = ("_lower", "bare", "first", "raw")
+
+    def __init__(self, raw: bytes, first: tuple[bytes, ...], *, bare: bool = False) -> None:
+        self.raw = raw
+        self.first = first  # a request's method, target and minor version; an answer's status
+        self.bare = bare
+        self._lower = b""
 
     def field(self, name: bytes) -> bytes:
         """The value of a field by its lower-case name, as it was sent; several are joined as a list; empty if none."""
-        found, at = [], self.lower.find(b"\n" + name + b":")
+        self._lower = lower = self._lower or self.raw.lower()
+        at = lower.find(b"\n" + name + b":")
+        if at < 0:
+            return b""
+        found = []
         while at >= 0:
             start = at + len(name) + 2
-            end = self.lower.find(b"\n", start)
+            end = lower.find(b"\n", start)
             found.append(self.raw[start:end].strip())
-            at = self.lower.find(b"\n" + name + b":", end)
+            at = lower.find(b"\n" + name + b":", end)
         return b", ".join(found)
 
-    def has(self, name: bytes, token: bytes) -> bool:
-        """Whether a list field contains the token."""
+    def tokens(self, name: bytes) -> list[bytes]:
+        """What a list field contains, in lower case."""
         value = self.field(name)
-        return bool(value) and token in _TOKENS.findall(value.lower())
+        return _TOKENS.findall(value.lower()) if value else []
 
 
 class Piece(NamedTuple):
@@ -117,6 +125,11 @@ class Reader:
         return held
 
     @property
+    def fresh(self) -> bool:
+        """Whether nothing of a message has come yet."""
+        return self.between and not self._held
+
+    @property
     def endless(self) -> bool:
         """Whether the body goes on until the connection is closed."""
         return not self.between and self._endless
@@ -133,7 +146,7 @@ class Reader:
         if first is None or len(raw) > HEAD_BYTES_MAX:
             raise NotHttp("no HTTP/1.1", data)
         self.between = False
-        return Head(raw, raw.lower(), first.groups()), data[end.end() :]
+        return Head(raw, first.groups()), data[end.end() :]
 
     def _early(self, data: bytes, blank: int) -> None:
         """What can be said before the head has ended: most that is not HTTP is seen by its first line."""
@@ -149,7 +162,7 @@ class Reader:
 
     def _frame(self, head: Head, rest: bytes) -> None:
         length = head.field(b"content-length")
-        self._chunked = self._line = head.has(b"transfer-encoding", b"chunked")
+        self._chunked = self._line = b"chunked" in head.tokens(b"transfer-encoding")
         self._trailer, self._endless, self._left = -1, False, 0
         if self._chunked:
             return

@@ -8,6 +8,7 @@ later; `http_truncate` cuts an answer's body; `http_malformed` answers with what
 from __future__ import annotations
 
 import fnmatch
+import functools
 import http
 import random
 from collections.abc import Mapping
@@ -42,7 +43,9 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             return False
         if self.path and not fnmatch.fnmatchcase(path_of(head), self.path):
             return False
-        return all(head.field(name.lower().encode()) == value.encode("latin-1") for name, value in self.headers.items())
+        return not self.headers or all(
+            head.field(name.lower().encode()) == value.encode("latin-1") for name, value in self.headers.items()
+        )
 
 
 class Aim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -55,11 +58,15 @@ class Aim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     def means(self, head: Head) -> bool:
         """Whether a request is meant at all."""
-        path = path_of(head) if self.exclude else ""
-        return self.match.fits(head) and not any(fnmatch.fnmatchcase(path, out) for out in self.exclude)
+        if not self.match.fits(head):
+            return False
+        if not self.exclude:
+            return True
+        path = path_of(head)
+        return not any(fnmatch.fnmatchcase(path, out) for out in self.exclude)
 
 
-class HttpError(Aim, frozen=True):
+class HttpError(Aim, frozen=True, dict=True):
     """An answer that the service did not give. `when: after` lets it do the work first."""
 
     status: Annotated[int, Meta(ge=200, le=599)] = 503
@@ -67,8 +74,18 @@ class HttpError(Aim, frozen=True):
     headers: Annotated[dict[Field, Value], Meta(max_length=50)] = {}
     when: Literal["before", "after"] = "before"
 
+    @functools.cached_property
+    def _answers(self) -> dict[tuple[bool, bool], bytes]:
+        return {}
+
     def answer(self, *, bodyless: bool, close: bool) -> bytes:
         """The whole answer."""
+        said = self._answers.get((bodyless, close))
+        if said is None:
+            said = self._answers[bodyless, close] = self._answer(bodyless, close)
+        return said
+
+    def _answer(self, bodyless: bool, close: bool) -> bytes:
         content = self.body.encode()
         fields = {"content-type": "text/plain; charset=utf-8"} | {k.lower(): v for k, v in self.headers.items()}
         fields |= {"content-length": str(len(content))} | ({"connection": "close"} if close else {})
@@ -83,9 +100,11 @@ class HttpDelay(Aim, frozen=True):
     delay: Millis = 0
     jitter: Millis = 0
 
-    def seconds(self, chance: random.Random) -> float:
-        """How much later."""
-        return max(0.0, self.delay + (chance.uniform(-self.jitter, self.jitter) if self.jitter else 0.0)) / 1000
+    def seconds(self, seed: str) -> float:
+        """How much later, the same for the same seed."""
+        # A generator costs as much as the whole rest of a request.
+        wander = random.Random(seed).uniform(-self.jitter, self.jitter) if self.jitter else 0.0
+        return max(0.0, self.delay + wander) / 1000
 
 
 class HttpTruncate(Aim, frozen=True):
