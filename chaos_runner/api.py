@@ -79,10 +79,14 @@ Observation = Present | Absent | Drifted | Unreadable
 
 
 class Rights(msgspec.Struct, frozen=True):
-    """Whether both the deed and its undo are allowed; `why` is a sentence when not."""
+    """Whether both the deed and its undo are allowed; `why` is a sentence when not.
+
+    `note` is what people should know beforehand that the fault's name does not say; `plan` prints it.
+    """
 
     allowed: bool = True
     why: str = ""
+    note: str = ""
 
 
 class Proof(msgspec.Struct, frozen=True):

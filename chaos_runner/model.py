@@ -240,6 +240,15 @@ class Toxiproxy(Value, frozen=True):
 
     url: Annotated[str, Meta(pattern=r"^(embedded|https?://[^\s\x00-\x1f\x7f-\x9f]+)$", max_length=2000)]
     token: SecretRef | None = None
+    http_stage: Annotated[
+        str,
+        Meta(
+            description="this machine's address as a real Toxiproxy reaches it, such as 127.0.0.1: allows faults of"
+            " single requests to lead a proxy through a process of the runner's here",
+            pattern=r"^([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])?$",
+            max_length=255,
+        ),
+    ] = ""
 
 
 class Cluster(Value, frozen=True):

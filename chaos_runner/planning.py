@@ -32,7 +32,7 @@ async def resolve(
                 probe.reads(env)
             found = [await _find(step, lane, asked, env, faults) for step, lane, asked in _asked(experiment)]
             made = plan.make(experiment, env.name, env.environment, tuple(found), seed)
-            await _check_rights(made, env, faults)
+            notes = await _check_rights(made, env, faults)
             leased = await _leasable(made, env, faults)
     except (Refused, Doubt) as why:
         msg = f"not started: {why}"
@@ -40,7 +40,8 @@ async def resolve(
     except TimeoutError:
         msg = f"not started: the targets did not answer within {DISCOVERY_S:g} s"
         raise Refusal(msg) from None
-    return _forecast(made, readers, leased)
+    planned = _forecast(made, readers, leased)
+    return msgspec.structs.replace(planned, warnings=notes + planned.warnings)
 
 
 async def renew(filed: Plan, env: Env, faults: Mapping[str, type[Any]], probes: Mapping[str, type[Any]]) -> Plan:
@@ -142,13 +143,17 @@ def _said(kind: type[Any], params: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-async def _check_rights(made: Plan, env: Env, faults: Mapping[str, type[Any]]) -> None:
+async def _check_rights(made: Plan, env: Env, faults: Mapping[str, type[Any]]) -> tuple[str, ...]:
+    """What people should know beforehand. Raises Refused."""
+    notes: dict[str, None] = {}
     for planned in made.faults:
         fault = msgspec.convert(planned.params, faults[planned.kind])
         rights = await fault.rights(env, planned.target)
         if not rights.allowed:
             msg = f"{planned.target.key}: {rights.why}"
             raise Refused(msg)
+        notes |= {rights.note: None} if rights.note else {}
+    return tuple(notes)
 
 
 async def _leasable(made: Plan, env: Env, faults: Mapping[str, type[Any]]) -> bool:

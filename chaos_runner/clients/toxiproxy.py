@@ -72,6 +72,14 @@ class Client:
             raise Doubt(f"{self.url} did not set enabled={enabled} on proxy '{name}'")
         return proxy
 
+    async def move_proxy(self, name: str, upstream: str, *, limit_s: float = CALL_S) -> toxics.Proxy:
+        """Leads a proxy elsewhere, and answers what it then is; its connections are dropped. Raises NotFound."""
+        answer = await self._call("PATCH", _path("proxies", name), {"upstream": upstream}, limit_s=limit_s)
+        proxy = self._read(toxics.Proxy, answer)
+        if proxy.upstream != upstream:
+            raise Doubt(f"{self.url} did not lead proxy '{name}' to {upstream}")
+        return proxy
+
     async def toxic(self, proxy: str, name: str) -> toxics.Toxic:
         """One toxic. Raises NotFound."""
         return self._read(toxics.Toxic, await self._call("GET", _path("proxies", proxy, "toxics", name)))

@@ -11,7 +11,8 @@ from chaos_runner.api import Env, Undo
 from chaos_runner.clients import toxics
 from chaos_runner.expect import Percent
 from chaos_runner.faults import _marks, _proxies, _removal
-from chaos_runner.faults._placed import MOST, Placed, at_most
+from chaos_runner.faults._placed import MOST, at_most
+from chaos_runner.faults._staged import Staged
 from chaos_runner.model import Value
 from chaos_runner.records import Target
 
@@ -35,7 +36,7 @@ class Match(Value, frozen=True, omit_defaults=True):
     )
 
 
-class HttpFault(Placed, frozen=True, kw_only=True):
+class HttpFault(Staged, frozen=True, kw_only=True):
     """A fault of single requests; a kind adds its own attributes in `harm`."""
 
     share: Annotated[Percent, Meta(description="share of the requests that are meant, such as 10%", gt=0, le=1)] = 1.0
@@ -68,8 +69,9 @@ class HttpFault(Placed, frozen=True, kw_only=True):
         if (await client.capabilities()).has("http"):
             return ""
         return (
-            f"{self.kind} needs the embedded proxy (`chaos-runner proxy`): this Toxiproxy knows connections,"
-            " not requests; with it, a `toxic` can reset, hang or cut connections, or `proxy_down` refuse them"
+            f"{self.kind} needs the embedded proxy (`chaos-runner proxy`), or leave for an HTTP stage (`http_stage:`"
+            " beside this Toxiproxy's url): it knows connections, not requests; without either, a `toxic` can reset,"
+            " hang or cut connections, or `proxy_down` refuse them"
         )
 
     def evidence(self, target: Target, seen: dict[str, float]) -> str:
@@ -88,8 +90,8 @@ class HttpFault(Placed, frozen=True, kw_only=True):
 
     @classmethod
     async def leftovers(cls, env: Env) -> tuple[Undo, ...]:
-        """Every toxic of this kind and ours on this server."""
-        return tuple(
+        """Every toxic of this kind and ours on this server, and what its stages have left."""
+        return await cls.behind(env) + tuple(
             Undo(
                 kind=cls.kind,
                 version=cls.version,

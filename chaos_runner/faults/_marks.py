@@ -11,6 +11,7 @@ from chaos_runner.clients.toxics import Proxy, Toxic
 MARK = r"cx\.[a-z0-9-]{1,63}\.\d+\.\d+"
 PREFIX = "cx."
 FENCE_STREAM = "upstream"  # clients that do not read stall the downstream chain; touching it could deadlock the server
+STAGED = 0.5  # a toxicity that no other mark has; the API keeps nothing else of a noop
 DIGITS_MAX = 11  # of seconds; more than any date has
 
 
@@ -26,7 +27,12 @@ def is_fence(toxic: Toxic) -> bool:
 
 def is_marker(toxic: Toxic) -> bool:
     """Whether this toxic says that a run has disabled the proxy."""
-    return marked(toxic.name) and toxic.type == "noop" and not is_fence(toxic)
+    return marked(toxic.name) and toxic.type == "noop" and not is_fence(toxic) and not is_stage(toxic)
+
+
+def is_stage(toxic: Toxic) -> bool:
+    """Whether this toxic says that a run leads the proxy through an HTTP stage, or is about to."""
+    return marked(toxic.name) and toxic.type == "noop" and toxic.toxicity == STAGED
 
 
 def fence(mark: str) -> Toxic:
@@ -37,6 +43,11 @@ def fence(mark: str) -> Toxic:
 def marker(mark: str) -> Toxic:
     """A toxic that does nothing but say who disabled the proxy."""
     return Toxic(name=mark, type="noop", stream=FENCE_STREAM, toxicity=1.0)
+
+
+def stage(mark: str) -> Toxic:
+    """A toxic that does nothing but say who leads the proxy through an HTTP stage."""
+    return Toxic(name=mark, type="noop", stream=FENCE_STREAM, toxicity=STAGED)
 
 
 def held(proxy: Proxy, mark: str, now: float, environment: str) -> str:
@@ -53,6 +64,7 @@ def _by(toxic: Toxic, now: float) -> str:
     if is_fence(toxic):
         return f"is fenced by run {run} ({toxic.name}): a request of it may still land; to look, and end that"
     what = "its marker that it is down" if is_marker(toxic) else f"its {toxic.type} toxic"
+    what = "its HTTP stage" if is_stage(toxic) else what
     if until < now:
         return f"is still held by run {run}: {what} ({toxic.name}) expired {_date(until)}; to undo it"
     return f"is held by run {run}: {what} ({toxic.name}) may stay {_told(until)}; if that run is dead"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import time
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from chaos_runner.clients.toxiproxy import Client
 
 TRAFFIC_S = 1.0
+WILDCARDS = frozenset({"", "::", "0.0.0.0"})  # noqa: S104 -- read, never bound
 
 
 async def server(env: Env) -> Client:
@@ -90,11 +92,20 @@ def _nearest(name: str, known: list[str]) -> str:
 
 async def current(env: Env, planned: Target) -> Proxy:
     """The proxy as it is now. Raises Refused where it is gone, or is not the one that was planned."""
+    return _as_planned(await _present(env, planned), planned)
+
+
+async def _present(env: Env, planned: Target) -> Proxy:
     client = await server(env)
     try:
-        proxy = await client.proxy(name_of(planned))
+        return await client.proxy(name_of(planned))
     except toxics.NotFound:
         raise Refused(f"{planned.key} is gone") from None
+
+
+def _as_planned(proxy: Proxy, planned: Target) -> Proxy:
+    if planned.uid and any(_marks.is_stage(toxic) for toxic in proxy.toxics):
+        raise Refused(f"{planned.key} is led through an HTTP stage, which has a proxy to itself")
     if planned.uid and proxy.upstream != planned.uid:
         raise Refused(f"{planned.key} is not the one that was planned: it leads to {proxy.upstream}, not {planned.uid}")
     return proxy
@@ -102,10 +113,10 @@ async def current(env: Env, planned: Target) -> Proxy:
 
 async def unclaimed(env: Env, planned: Target, mark: str) -> Proxy:
     """The proxy as it is now, which no other run holds. Raises Refused naming the one that does."""
-    proxy = await current(env, planned)
+    proxy = await _present(env, planned)
     if held := _marks.held(proxy, mark, time.time(), env.name):
         raise Refused(held)
-    return proxy
+    return _as_planned(proxy, planned)
 
 
 async def check_alone(env: Env, undo: Undo) -> None:
@@ -125,6 +136,21 @@ async def found(client: Client, undo: Undo) -> Proxy | None:
         return await client.proxy(name_of(undo))
     except toxics.NotFound:
         return None
+
+
+def front(env: Env, listen: str) -> tuple[str, int] | None:
+    """Where a proxy that listens there is, as seen from here; None where that cannot be told."""
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    settings = env.environment.toxiproxy
+    server = urlsplit(settings.url).hostname or "" if settings else ""
+    if not port.isdigit() or (_loopback(host) and not _loopback(server)):
+        return None
+    return (server if host in WILDCARDS else host), int(port)
+
+
+def _loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def snapshot(proxy: Proxy) -> dict[str, Any]:

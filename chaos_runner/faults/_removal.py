@@ -34,7 +34,7 @@ async def remove(env: Env, undo: Undo) -> None:
     except toxics.Hung as hung:
         if (await client.capabilities()).embedded:
             raise  # ours does not deadlock: it is slow or stopped, and its proxy need not suffer
-        await _remove_with_proxy(client, undo, before, str(hung))
+        await make_again(client, undo, before, str(hung))
         return
     await _finish(client, undo.mark)
 
@@ -64,8 +64,8 @@ async def half_undone(env: Env, mark: str) -> bool:
     return True
 
 
-async def _remove_with_proxy(client: Client, undo: Undo, before: Proxy, hung: str) -> None:
-    """Deletes the proxy and makes it again as it was, without us. Raises Doubt saying how far it got."""
+async def make_again(client: Client, undo: Undo, before: Proxy, hung: str) -> None:
+    """Deletes a proxy that hangs and makes it again as it was, without us. Raises Doubt saying how far it got."""
     name = name_of(undo)
     try:
         # First the trace: a disabled proxy named by the mark whose upstream is the snapshot. A server that does not

@@ -18,6 +18,7 @@ class HttpErrorFault(HttpFault, frozen=True, kw_only=True):
     """
 
     kind: ClassVar[str] = "http_error"
+    finds_bare: ClassVar[bool] = True
 
     status: Annotated[int, Meta(description="the status of the answer", ge=200, le=599)] = 503
     when: Annotated[

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import anyio
 import msgspec
@@ -15,7 +14,6 @@ from chaos_runner.faults import _marks, _proxies, _removal
 from chaos_runner.records import Target
 
 CONNECT_S = 1.0
-WILDCARDS = frozenset({"", "::", "0.0.0.0"})  # noqa: S104 -- read, never bound
 
 
 class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -110,22 +108,12 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         """A connection attempt that is refused; where there are counters, also that somebody used the proxy before."""
         if before and not before["connections"]:
             return None
-        address = await self._address(env, undo)
+        address = _proxies.front(env, str(undo.before["listen"]))
         if address is None or not await _refused(*address):
             return None
         where = f"{address[0]}:{address[1]}"
         seen = f"; {before['connections']:g} connections came through before" if before else ""
         return Proof(how="exchange", evidence=f"a connection to {where} was refused{seen}", figures=dict(before))
-
-    async def _address(self, env: Env, undo: Undo) -> tuple[str, int] | None:
-        """Where the proxy listens, as seen from here; None where that cannot be told."""
-        host, _, port = str(undo.before["listen"]).rpartition(":")
-        host = host.strip("[]")
-        settings = env.environment.toxiproxy
-        server = urlsplit(settings.url).hostname or "" if settings else ""
-        if not port.isdigit() or (_loopback(host) and not _loopback(server)):
-            return None
-        return (server if host in WILDCARDS else host), int(port)
 
     @classmethod
     def endpoint(cls, env: Env) -> str:
@@ -167,10 +155,6 @@ class ProxyDown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
             for proxy, toxic in await _removal.marks(env)
             if _marks.is_marker(toxic)
         )
-
-
-def _loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 async def _refused(host: str, port: int) -> bool:

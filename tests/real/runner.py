@@ -1,10 +1,12 @@
 """A small runner, for killing and for racing: one fault on proxy `p` under a guardian. Lines on stdout say how far.
 
-`python -m tests.real.runner RUN STATE URL KIND`; it ends by a line on stdin, or with exit code 3 where it may not run.
+`python -m tests.real.runner RUN STATE URL KIND [URL]`, the second for who undoes when it is dead; it ends by a line on
+stdin, or with exit code 3 where it may not run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -14,9 +16,12 @@ import anyio
 import msgspec
 
 from chaos_runner import store, wire
-from chaos_runner.api import Doubt, Env, Refused
+from chaos_runner.api import LEASE_TTL_S, Doubt, Env, Refused
+from chaos_runner.attend import Attendance
 from chaos_runner.clock import Clock
 from chaos_runner.drive import Drive
+from chaos_runner.faults.http_delay import HttpDelayFault
+from chaos_runner.faults.http_error import HttpErrorFault
 from chaos_runner.faults.proxy_down import ProxyDown
 from chaos_runner.faults.toxic import ToxicFault
 from chaos_runner.guard import GuardianLine
@@ -30,6 +35,8 @@ FAULTS = {
     "latency": ToxicFault(type="latency", latency=0.05),
     "bandwidth": ToxicFault(type="bandwidth", rate=1000.0),
     "proxy_down": ProxyDown(),
+    "http_error": HttpErrorFault(status=503),
+    "http_delay": HttpDelayFault(delay=0.05),
 }
 PATIENCE_S = 1.0
 TTL_S = 5.0
@@ -40,7 +47,7 @@ def say(**words: object) -> None:
 
 
 def environment(url: str) -> Env:
-    return Env("test", Environment(toxiproxy=Toxiproxy(url=url)))
+    return Env("test", Environment(toxiproxy=Toxiproxy(url=url, http_stage="127.0.0.1")))
 
 
 def begun(run: str, state: Path, env: Env, clock: Clock) -> RunJournal:
@@ -80,7 +87,7 @@ async def drive_of(run: str, kind: str, env: Env, journal: RunJournal, line: Gua
     fault = FAULTS[kind]
     target = (await fault.targets(env, fault.selector(proxy="p")))[0]
     undo = await fault.prepare(env, target, f"cx.{run}.0.4102444800")
-    await fault.lease(env, undo, 3600.0)
+    await fault.lease(env, undo, LEASE_TTL_S if "stage" in undo.before else 3600.0)
     row = FaultRow(
         id=f"{run}.0", run=run, n=0, epoch=1, step=0, kind=fault.kind, version=1, target=target, aspect=fault.aspect(),
         undo=msgspec.to_builtins(undo),
@@ -88,14 +95,15 @@ async def drive_of(run: str, kind: str, env: Env, journal: RunJournal, line: Gua
     return Drive(row, fault, env, journal, guard=line)
 
 
-async def run(name: str, state: Path, url: str, kind: str) -> int:
+async def run(name: str, state: Path, url: str, kind: str, others: str = "") -> int:
     env, clock = environment(url), Clock()
+    theirs = environment(others or url)
     try:
-        journal = begun(name, state, env, clock)
+        journal = begun(name, state, theirs, clock)
     except Busy as why:
         say(refused=str(why))
         return 3
-    line = watched(name, state, env, clock, FAULTS[kind].kind)
+    line = watched(name, state, theirs, clock, FAULTS[kind].kind)
     say(guardian=(await line.start()).pid, pid=os.getpid())
     try:
         drive = await drive_of(name, kind, env, journal, line)
@@ -103,13 +111,16 @@ async def run(name: str, state: Path, url: str, kind: str) -> int:
         say(refused=str(why))
         return await end(journal, line, env, None)
     life = await drive.inject()
-    say(state=life.state, why=life.why)
+    say(state=life.state, why=life.why, stage=drive.undo_record.before.get("stage"))
     if life.state == "INJECTED":
-        await held(line)
+        await held(line, drive, env)
     if life.open:
         life = await drive.undo(patience_s=PATIENCE_S)
         drive.tell()
         say(state=life.state, why=life.why)
+    if not life.open:
+        with contextlib.suppress(Refused, Doubt):
+            await drive.fault.release(env, drive.undo_record)
     return await end(journal, line, env, life)
 
 
@@ -121,16 +132,20 @@ async def end(journal: RunJournal, line: GuardianLine, env: Env, life: Life | No
     return 5 if cleanup == "LEFT" else 3
 
 
-async def held(line: GuardianLine) -> None:
-    """Until a line comes on stdin."""
+async def held(line: GuardianLine, drive: Drive, env: Env) -> None:
+    """Until a line comes on stdin, or the guardian is gone."""
+    attendance = Attendance(drive.row.id, drive.fault, env, drive.undo_record, (), anyio.current_time)
+    attendance.leased = "stage" in drive.undo_record.before  # the others have a lease for an hour
     async with anyio.create_task_group() as group:
 
         async def beat() -> None:
             while line.alive():
                 line.beat(0)
                 await anyio.sleep(0.2)
+            group.cancel_scope.cancel()
 
         group.start_soon(beat)
+        group.start_soon(attendance.keep_lease)
         await anyio.wait_readable(sys.stdin)
         group.cancel_scope.cancel()
 

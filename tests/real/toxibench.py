@@ -32,10 +32,10 @@ ROOT = Path(__file__).parents[2]
 class Runner:
     """One `tests.real.runner`, told by its lines."""
 
-    def __init__(self, name: str, state: Path, url: str, kind: str) -> None:
+    def __init__(self, name: str, state: Path, url: str, kind: str, *others: str) -> None:
         self.name, self.state = name, state
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.real.runner", name, str(state), url, kind],
+            [sys.executable, "-m", "tests.real.runner", name, str(state), url, kind, *others],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -44,6 +44,7 @@ class Runner:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         self.guardian = 0
+        self.stage: dict[str, Any] = {}
 
     def said(self, limit_s: float = 40.0) -> dict[str, Any]:
         """The next line; empty at the end."""
@@ -52,6 +53,7 @@ class Runner:
         assert select.select([out], [], [], limit_s)[0], "the runner said nothing in time"
         line = json.loads(out.readline() or "{}")
         self.guardian = line.get("guardian", self.guardian)
+        self.stage = line.get("stage") or self.stage
         return line
 
     def injected(self) -> Runner:
@@ -130,8 +132,11 @@ class Ground:
     def state(self) -> Path:
         return self.folder / "state"
 
-    def run(self, name: str = "run-1", kind: str = "latency", *, folder: str = "state", url: str = "") -> Runner:
-        self.runners.append(Runner(name, self.folder / folder, url or self.url, kind))
+    def run(
+        self, name: str = "run-1", kind: str = "latency", *, folder: str = "state", url: str = "", others: str = ""
+    ) -> Runner:
+        theirs = (others,) if others else ()
+        self.runners.append(Runner(name, self.folder / folder, url or self.url, kind, *theirs))
         return self.runners[-1]
 
     def proxies(self) -> dict[str, Any]:
@@ -204,7 +209,7 @@ class Ground:
 
         async def recovery() -> list[Recovered]:
             with store.open_store(self.state, allow_tmpfs=True) as ledger:
-                return await recover.recover(ledger, None, lambda _: None, patience_s=10, watch=True)
+                return await recover.recover(ledger, None, lambda _: None, patience_s=10, watch=True, again=True)
 
         return anyio.run(recovery)
 

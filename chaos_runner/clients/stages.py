@@ -1,0 +1,114 @@
+"""Starts HTTP stages, and leads a Toxiproxy's proxy through one and back. Processes and network; no decisions.
+
+A stage (`chaos_runner.stage`) is a process of its own that stands between a real Toxiproxy and the service behind it,
+because that server knows connections and not requests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+
+from chaos_runner.api import Doubt, Refused
+from chaos_runner.clients import toxics
+
+if TYPE_CHECKING:
+    from chaos_runner.clients.toxiproxy import Client
+
+START_S = 8.0
+LINE_BYTES_MAX = 4096
+MOVE_S = 2.0
+LOOK_S = 1.0
+CONTROL = re.compile(r"http://127\.0\.0\.1:\d{1,5}")
+_ROOT = str(Path(__file__).resolve().parent.parent.parent)
+# It forks first: whoever starts it is not its parent, so that nobody has to wait for its end.
+_BOOT = (
+    "import os, sys\nif os.fork(): os._exit(0)\n"
+    "sys.path.insert(0, sys.argv[1]); from chaos_runner.stage import main; sys.exit(main())"
+)
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stage is told at its start, on stdin: the one proxy it stands behind, and where that led before."""
+
+    toxiproxy: str
+    token: str
+    proxy: str
+    upstream: str
+    host: str
+    mark: str
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """Where a stage listens, for the runner and for the Toxiproxy; and which process it is, for people."""
+
+    control: str = ""
+    listen: str = ""
+    pid: int = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether this names a stage of ours; what others wrote is not spoken to."""
+        return CONTROL.fullmatch(self.control) is not None
+
+
+async def start(order: Order) -> Stage:
+    """A stage that nothing leads to yet; it ends by itself when nobody leases it. Raises Refused with its reason."""
+    try:
+        with anyio.fail_after(START_S):
+            said = await _first_line(order)
+        return msgspec.json.decode(said, type=Stage)
+    except (OSError, TimeoutError) as why:
+        raise Refused(f"an HTTP stage could not be started: {why or f'not ready within {START_S:g} s'}") from None
+    except msgspec.DecodeError:
+        words = said[:200].decode("utf-8", "replace").strip()
+        raise Refused(f"an HTTP stage could not be started: {words or 'it ended at once'}") from None
+
+
+async def _first_line(order: Order) -> bytes:
+    argv = [sys.executable, "-I", "-c", _BOOT, _ROOT]
+    async with await anyio.open_process(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/"
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        await process.stdin.send(msgspec.json.encode(order) + b"\n")
+        line = b""
+        with contextlib.suppress(anyio.EndOfStream):
+            while not line.endswith(b"\n") and len(line) < LINE_BYTES_MAX:
+                line += await process.stdout.receive(LINE_BYTES_MAX)
+        return line
+
+
+async def move(client: Client, name: str, upstream: str, *, enabled: bool) -> None:
+    """Leads a proxy elsewhere; where the server then fails to open its port again, it is told to once more.
+
+    Raises Doubt where that fails too: the proxy is down.
+    """
+    try:
+        await client.move_proxy(name, upstream, limit_s=MOVE_S)
+    except toxics.Hung:
+        raise
+    except Doubt as why:
+        proxy = await client.proxy(name, limit_s=LOOK_S)
+        if proxy.upstream != upstream or proxy.enabled or not enabled:
+            raise
+        await client.patch_proxy(name, enabled=True)
+        if not (await client.proxy(name, limit_s=LOOK_S)).enabled:
+            raise Doubt(f"proxy '{name}' is down: {why}") from None
+
+
+async def put_back(client: Client, name: str, stage: str, upstream: str) -> bool:
+    """Leads the proxy where it led before, if it leads to the stage; else it is left alone. Raises NotFound."""
+    proxy = await client.proxy(name, limit_s=LOOK_S)
+    if not stage or proxy.upstream != stage:
+        return False
+    await move(client, name, upstream, enabled=proxy.enabled)
+    return True
