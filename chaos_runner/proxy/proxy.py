@@ -77,9 +77,7 @@ class Proxy:
     async def dial(self, connection: Connection) -> None:
         """Connects to the upstream or closes the client."""
         try:
-            host, port = addresses.split(self.upstream)
-            async with asyncio.timeout(self.dial_limit_s):
-                await connection.loop.create_connection(lambda: connection.server, host or "localhost", port)
+            await self.connect(connection)
         except (OSError, ValueError):
             connection.dial = None
             connection.close()
@@ -90,6 +88,19 @@ class Proxy:
             connection.joined()
         else:
             connection.abort()
+
+    async def connect(self, connection: Connection) -> None:
+        """Dials, within the limit; who ends it early leaves no half of a connection behind."""
+        server = connection.server
+        try:
+            host, port = addresses.split(self.upstream)
+            async with asyncio.timeout(self.dial_limit_s):
+                await connection.loop.create_connection(lambda: server, host or "localhost", port)
+        except BaseException:
+            # Cut short as it succeeds, uvloop closes the socket and tells nobody.
+            if server.connected:
+                server.connection_lost(None)
+            raise
 
     def ended_one(self, connection: Connection) -> None:
         self.connections.discard(connection)

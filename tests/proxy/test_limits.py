@@ -6,6 +6,9 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
+import pytest
+
+from chaos_runner.proxy.__main__ import loop_factory
 from chaos_runner.proxy.proxies import Proxies, Wanted
 from chaos_runner.proxy.proxy import Proxy
 from chaos_runner.proxy.requests import Request, Response
@@ -13,6 +16,7 @@ from chaos_runner.proxy.server import Server
 from tests.proxy.toxi import LOOP
 
 LIMIT_S = 0.2
+LOOPS = {"asyncio": asyncio.new_event_loop, "as served": loop_factory() or asyncio.new_event_loop}
 WAIT_S = 5.0
 
 
@@ -54,6 +58,23 @@ def test_a_dial_ends_within_its_limit() -> None:
         asyncio.run(with_proxy(full, scene, dial_limit_s=LIMIT_S))
         for sock in fill:
             sock.close()
+
+
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
+def test_a_client_that_goes_in_the_moment_its_dial_succeeds_leaves_nothing_behind(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def scene(proxy: Proxy, client: socket.socket) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while not any(connection.server.connected for connection in proxy.connections):
+                await asyncio.sleep(0)
+        (connection,) = proxy.connections
+        assert connection.dial is not None, "too late: the dial is over"
+        connection.abort()
+        await until(lambda: not proxy.connections)
+
+    with socket.create_server((LOOP, 0)) as upstream, asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(with_proxy(upstream, scene))
 
 
 def test_a_closed_connection_does_not_wait_for_ever_for_its_reader() -> None:
