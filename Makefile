@@ -14,7 +14,7 @@ CRASH_ARGS ?=
 SEEDS ?= 10000
 EXAMPLES ?= 2000
 
-.PHONY: demo test lint types contracts docs parity bench bench-load bench-proxy calibrate soak-demo real k6 wheel-test clean
+.PHONY: demo test lint types contracts docs parity bench bench-load bench-proxy calibrate soak-demo real k6 wheel-test clean kube-build kube-up kube-down
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -85,6 +85,16 @@ matrix: .venv/.test
 # The real parts that tests drive; built or installed by name, shared by all checkouts of this user.
 real:
 	@sh tools/real.sh "$(CACHE)" "$(TOXIPROXY_VERSION)"
+
+# A real Kubernetes control plane on loopback, built by name: four minutes once, then seconds.
+kube-build:
+	@$(PY) tools/kube/build.py
+
+kube-up: .venv/.test
+	@$(BIN)/python tools/kube/up.py up
+
+kube-down: .venv/.test
+	@$(BIN)/python tools/kube/up.py down
 
 k6:
 	@test -x "$(CACHE)/k6-$(K6_VERSION)/k6" || GOBIN="$(CACHE)/k6-$(K6_VERSION)" go install go.k6.io/k6@v$(K6_VERSION)

@@ -8,12 +8,24 @@ from typing import Protocol
 USERS = ("admin", "plain", "reader", "nobody")
 
 
+class Crowd(Protocol):
+    """An overloaded server: at `url`, until `end` is called."""
+
+    url: str
+
+    def end(self) -> None: ...
+
+
 class Ground(Protocol):
     kind: str
-    url: str
-    ca: bytes
     uid: str
     tokens: dict[str, str]
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def ca(self) -> bytes: ...
 
     def node(self) -> str: ...
 
@@ -21,4 +33,4 @@ class Ground(Protocol):
 
     def compact(self) -> None: ...
 
-    def overload(self) -> contextlib.AbstractContextManager[None]: ...
+    def overload(self) -> contextlib.AbstractContextManager[Crowd]: ...
