@@ -163,6 +163,16 @@ def digest(value: Any, length: int = 10) -> str:
     return text
 
 
+def spelled(number: int) -> str:
+    """Five letters for a number; different ones for the first fourteen million numbers, and not in their order."""
+    letters = "bcdfghjklmnpqrstvwxz2456789"
+    number, text = number * 1_299_709 % len(letters) ** 5, ""
+    for _ in range(5):
+        number, rest = divmod(number, len(letters))
+        text += letters[rest]
+    return text
+
+
 def suffix(random: Callable[[int], int]) -> str:
     """Five letters for a generated name."""
     letters = "bcdfghjklmnpqrstvwxz2456789"

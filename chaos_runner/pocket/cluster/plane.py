@@ -70,6 +70,7 @@ class Plane:
         self.network: remote.Remote | None = None
         access = Access(self.store, setup.users)
         self.api = Api(self.store, access, {"Service": self._with_address}, self._log)
+        self._furnish()
         self.hands = Hands(self.store, self.api.writes, self.api.deletes)
         self.kubelets = Kubelets(self.hands, self.slot, self.names, self._send, setup.home)
         self.beats = heartbeats.Heartbeats(self.hands, self._silent, setup.silent_after_s)
@@ -86,7 +87,7 @@ class Plane:
 
     async def start(self) -> None:
         """Everything is up afterwards, and all nodes are Ready. Raises TimeoutError, OSError."""
-        self._furnish()
+        self.loop.begin()
         self.network = await remote.started("network", f"{MACHINE}.network")
         for name in self.names:
             self.nodes[name] = await remote.started(name, f"{MACHINE}.node")

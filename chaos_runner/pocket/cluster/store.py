@@ -108,6 +108,13 @@ class Store:
         self._tell(Change(self.version, kind, key, before, after))
         return after
 
+    def lay(self, kind: Kind, obj: Obj) -> None:
+        """Adds something new without telling anybody: for what was there before everybody came."""
+        self.version += 1
+        metadata = {**obj["metadata"], "resourceVersion": str(self.version)}
+        self.shelf(kind).put(objects.key_of(obj), {**obj, "metadata": metadata})
+        self.compacted = self.version
+
     def remove(self, kind: Kind, key: str) -> Obj | None:
         """Takes it away, and tells what it was."""
         before = self.get(kind, key)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Protocol
 
+from chaos_runner.pocket.cluster import kinds
 from chaos_runner.pocket.cluster.store import Change, Store
 
 BREATHE_AFTER_S = 0.005
@@ -27,16 +28,19 @@ class Loop:
     """All controllers over one store."""
 
     def __init__(self, store: Store, controllers: Iterable[Controller]) -> None:
+        self._store = store
         self._controllers = tuple(controllers)
         self._due: dict[tuple[int, str], None] = {}
         self._woken = asyncio.Event()
         self._timers: dict[tuple[int, str], asyncio.TimerHandle] = {}
         store.listen(self._heard)
 
-    def look_at(self, controller: Controller, keys: Iterable[str]) -> None:
-        """Makes objects due from outside."""
-        for key in keys:
-            self._make_due(self._controllers.index(controller), key)
+    def begin(self) -> None:
+        """Everything that is there already is due, but for pods: whoever cares for them looks at their owners."""
+        for kind in kinds.KINDS:
+            if kind is not kinds.PODS:
+                for key, obj in self._store.shelf(kind).under(""):
+                    self._heard(Change(self._store.version, kind, key, None, obj))
 
     async def run(self) -> None:
         """Works until cancelled."""

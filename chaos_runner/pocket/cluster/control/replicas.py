@@ -84,7 +84,7 @@ class ReplicaSets:
         lacking = int(at(owner, "spec", "replicas", default=1)) - len(living)
         for _ in range(max(0, lacking)):
             self._made(owner)
-        for pod in sorted(living, key=first_to_go)[: max(0, -lacking)]:
+        for pod in sorted(living, key=first_to_go)[:-lacking] if lacking < 0 else ():
             self._hands.delete(kinds.PODS, pod)
             message = f"Deleted pod: {objects.name(pod)}"
             self._hands.event(kinds.REPLICASETS, owner, "SuccessfulDelete", message)

@@ -61,7 +61,7 @@ def _pods(store: Store, slot: Slot, nodes: list[str], owner: Obj, size: int) -> 
     for n in range(size):
         node, address = nodes[n % len(nodes)], slot.synthetic()
         metadata = {
-            "name": f"{objects.name(owner)}-{objects.digest([objects.uid(owner), n], 5)}",
+            "name": f"{objects.name(owner)}-{objects.spelled(n)}",
             "namespace": NAMESPACE,
             "generateName": f"{objects.name(owner)}-",
             "uid": objects.new_uid(),
@@ -72,7 +72,7 @@ def _pods(store: Store, slot: Slot, nodes: list[str], owner: Obj, size: int) -> 
             "ownerReferences": reference,
         }
         status = {**statuses[node], "podIP": address, "podIPs": [{"ip": address}]}
-        store.put(kinds.PODS, {"metadata": metadata, "spec": specs[node], "status": status})
+        store.lay(kinds.PODS, {"metadata": metadata, "spec": specs[node], "status": status})
 
 
 def _status(host: str, spec: Obj, born: str) -> Obj:

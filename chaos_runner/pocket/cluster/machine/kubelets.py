@@ -74,7 +74,7 @@ class Kubelets:
     def node_silent(self, node: str, *, silent: bool) -> None:
         """All pods of a node that went silent are not ready any more; they are again when it speaks."""
         for pod in self._hands.index.on_node(node):
-            life = self._lives.get(objects.uid(pod))
+            life = self._lives.get(objects.uid(pod)) or self._begin(pod)
             if life is not None and life.cut_off != silent:
                 life.cut_off = silent
                 self._write(life)
