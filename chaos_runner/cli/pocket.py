@@ -62,12 +62,7 @@ def _up(args: argparse.Namespace) -> int:
         return USAGE
     state = common.state_dir(args)
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        found = handle.up(state, ("--pods", str(args.pods), "--port", str(args.port)))
-    except handle.PocketError as why:
-        print(why, file=sys.stderr)
-        return USAGE
-    return _show(found, args)
+    return _show(handle.up(state, ("--pods", str(args.pods), "--port", str(args.port))), args)
 
 
 def _show(found: ClusterInfo, args: argparse.Namespace) -> int:

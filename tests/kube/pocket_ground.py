@@ -42,12 +42,24 @@ class PocketGround:
         raw.done(self, "POST", "/chaos-runner/v1/pocket/compact")
 
     @contextlib.contextmanager
-    def overload(self) -> Iterator[None]:
+    def overload(self) -> Iterator[Crowd]:
         raw.done(self, "PUT", TROUBLES, [{"user": "plain", "answer": "429"}])
+        crowd = Crowd(self)
         try:
-            yield
+            yield crowd
         finally:
-            raw.done(self, "PUT", TROUBLES, [])
+            crowd.end()
+
+
+class Crowd:
+    """The same server: what it turns away depends on who asks."""
+
+    def __init__(self, ground: PocketGround) -> None:
+        self.url = ground.url
+        self._ground = ground
+
+    def end(self) -> None:
+        raw.done(self._ground, "PUT", TROUBLES, [])
 
 
 @contextlib.contextmanager

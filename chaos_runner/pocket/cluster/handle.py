@@ -17,12 +17,12 @@ from chaos_runner.pocket import processes, world
 from chaos_runner.pocket.cluster.info import VERSION, ClusterInfo
 
 FILE, HOME, LOG = "pocket.json", "pocket", "pocket.log"
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 120.0
 END_WITHIN_S = 12.0
 LINE_BYTES_MAX = 1 << 20
 
 
-class PocketError(RuntimeError):
+class PocketError(world.WorldError):
     """A cluster did not come up, or what is known of one cannot be read."""
 
 
