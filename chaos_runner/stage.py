@@ -32,7 +32,7 @@ from chaos_runner.proxy.proxy import Proxy
 from chaos_runner.proxy.server import Server
 
 EVERY_S = 0.5
-UNUSED_S = 30.0  # from its start to its first lease
+UNUSED_S = 30.0  # from its start to its first lease, where whoever started it lives
 LINGER_S = 120.0  # after the last lease: a request that was under way may lead here for longer than a watch lasts
 FORSAKEN_S = 24 * 3600.0  # a Toxiproxy that does not answer may still lead here
 ORDER_BYTES_MAX = 1 << 20
@@ -106,6 +106,13 @@ class Presence:
             return "unknown"
         return "elsewhere"
 
+    def unleashed(self) -> None:
+        """Whoever started it is gone: without a lease nothing ever led here."""
+        if not os.read(0, 4096):
+            asyncio.get_running_loop().remove_reader(0)
+            if not self.leases.granted:
+                self.told_to_end.set()
+
     def _over(self, lead: Lead) -> bool:
         now = clock()
         if lead == "unknown":
@@ -155,6 +162,7 @@ async def serve(order: Order) -> int:
         presence = Presence(order, proxy, leases, client)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, presence.told_to_end.set)
+        asyncio.get_running_loop().add_reader(0, presence.unleashed)
         say(msgspec.json.encode(Stage(f"http://{control}", proxy.listen, os.getpid())))
         await presence.kept()
     server.close()
@@ -166,12 +174,9 @@ async def serve(order: Order) -> int:
 
 
 def say(line: bytes) -> None:
-    """The one line that it ever says; then nobody listens any more."""
+    """The one line that it ever says. Its stdout stays open: its end would be taken for the stage's."""
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
 
 
 def main() -> int:

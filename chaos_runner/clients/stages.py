@@ -10,10 +10,12 @@ import contextlib
 import re
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.abc
 import msgspec
 
 from chaos_runner.api import Doubt, Refused
@@ -59,32 +61,44 @@ class Stage(msgspec.Struct, frozen=True):
         return CONTROL.fullmatch(self.control) is not None
 
 
-async def start(order: Order) -> Stage:
-    """A stage that nothing leads to yet; it ends by itself when nobody leases it. Raises Refused with its reason."""
+@contextlib.asynccontextmanager
+async def started(order: Order) -> AsyncIterator[Stage]:
+    """A stage that nothing leads to yet; one that has no lease at the end of the block ends. Raises Refused."""
+    argv = [sys.executable, "-I", "-c", _BOOT, _ROOT]
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    try:
+        process = await anyio.open_process(
+            argv, stdin=pipe, stdout=pipe, stderr=nowhere, start_new_session=True, cwd="/"
+        )
+    except OSError as why:
+        raise Refused(f"an HTTP stage could not be started: {why}") from None
+    async with process:  # its stdin is the leash
+        yield await _ready(process, order)
+
+
+async def _ready(process: anyio.abc.Process, order: Order) -> Stage:
+    line = b""
     try:
         with anyio.fail_after(START_S):
-            said = await _first_line(order)
-        return msgspec.json.decode(said, type=Stage)
-    except (OSError, TimeoutError) as why:
-        raise Refused(f"an HTTP stage could not be started: {why or f'not ready within {START_S:g} s'}") from None
+            line = await _answer(process, msgspec.json.encode(order) + b"\n")
+        return msgspec.json.decode(line, type=Stage)
+    except TimeoutError:
+        raise Refused(f"an HTTP stage could not be started: not ready within {START_S:g} s") from None
     except msgspec.DecodeError:
-        words = said[:200].decode("utf-8", "replace").strip()
+        words = line.decode("utf-8", "replace").strip()
         raise Refused(f"an HTTP stage could not be started: {words or 'it ended at once'}") from None
 
 
-async def _first_line(order: Order) -> bytes:
-    argv = [sys.executable, "-I", "-c", _BOOT, _ROOT]
-    async with await anyio.open_process(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/"
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        await process.stdin.send(msgspec.json.encode(order) + b"\n")
-        line = b""
-        with contextlib.suppress(anyio.EndOfStream):
-            while not line.endswith(b"\n") and len(line) < LINE_BYTES_MAX:
-                line += await process.stdout.receive(LINE_BYTES_MAX)
-        return line
+async def _answer(process: anyio.abc.Process, order: bytes) -> bytes:
+    """The one line that it says; empty where it ended instead."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    line = b""
+    with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        await process.stdin.send(order)
+        while not line.endswith(b"\n") and len(line) < LINE_BYTES_MAX:
+            line += await process.stdout.receive(LINE_BYTES_MAX)
+    return line
 
 
 async def move(client: Client, name: str, upstream: str, *, enabled: bool) -> None:

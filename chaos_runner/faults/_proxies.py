@@ -104,8 +104,6 @@ async def _present(env: Env, planned: Target) -> Proxy:
 
 
 def _as_planned(proxy: Proxy, planned: Target) -> Proxy:
-    if planned.uid and any(_marks.is_stage(toxic) for toxic in proxy.toxics):
-        raise Refused(f"{planned.key} is led through an HTTP stage, which has a proxy to itself")
     if planned.uid and proxy.upstream != planned.uid:
         raise Refused(f"{planned.key} is not the one that was planned: it leads to {proxy.upstream}, not {planned.uid}")
     return proxy
@@ -116,6 +114,8 @@ async def unclaimed(env: Env, planned: Target, mark: str) -> Proxy:
     proxy = await _present(env, planned)
     if held := _marks.held(proxy, mark, time.time(), env.name):
         raise Refused(held)
+    if any(_marks.is_stage(toxic) for toxic in proxy.toxics):
+        raise Refused(f"{planned.key} is led through an HTTP stage, which has a proxy to itself")
     return _as_planned(proxy, planned)
 
 

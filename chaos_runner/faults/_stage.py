@@ -7,8 +7,9 @@ trace) that remembers the whole undo, and for a moment a proxy through which it 
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from chaos_runner.clients.stages import Stage
     from chaos_runner.clients.toxiproxy import Client
 
+_STARTED = itertools.count()
 TRACE, TRIAL = ".stage", ".trial"
 REACH_S = 1.0
 LOOK_S = 0.05
@@ -38,8 +40,11 @@ async def wanted(env: Env) -> bool:
     return not (await (await server(env)).capabilities()).embedded
 
 
-async def begun(env: Env, proxy: Proxy, mark: str) -> dict[str, str]:
-    """A stage that would stand behind the proxy, as the undo keeps it; nothing leads to it yet."""
+async def begun(env: Env, proxy: Proxy, mark: str) -> dict[str, Any]:
+    """A stage that would stand behind the proxy, as the undo keeps it; nothing leads to it yet.
+
+    It ends with the connections of `env`, unless it has a lease by then.
+    """
     from chaos_runner.clients import stages
 
     settings = env.environment.toxiproxy
@@ -52,7 +57,16 @@ async def begun(env: Env, proxy: Proxy, mark: str) -> dict[str, str]:
         host=settings.http_stage,
         mark=mark,
     )
-    made: dict[str, str] = msgspec.to_builtins(await stages.start(order))
+    async with contextlib.AsyncExitStack() as starting:
+        # Not while opening a connection: nobody else's, and no lease, waits for a process to start.
+        stage = await starting.enter_async_context(stages.started(order))
+        kept = starting.pop_all()
+
+    async def opener(_: Env) -> contextlib.AbstractAsyncContextManager[object]:
+        return kept
+
+    await env.opened(f"stage {next(_STARTED)} of {mark}", opener)
+    made: dict[str, Any] = msgspec.to_builtins(stage)
     return made
 
 

@@ -30,6 +30,7 @@ from chaos_runner.testing import check_fault
 from tests.faults.conftest import MARK, ToxiWorld
 from tests.faults.test_http import ANSWER, ASKED, FAULTS, answered
 from tests.proxy import toxi
+from tests.real.stagebench import ended
 
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 ERROR = HttpErrorFault(status=503)
@@ -202,6 +203,21 @@ async def test_renewing_the_lease_of_a_dead_stage_leads_the_proxy_back(world: St
     assert isinstance(await ERROR.observe(world.env, undo), Drifted)
     await ERROR.revert(world.env, undo)
     assert await ERROR.observe(world.env, undo) == Absent()
+
+
+async def test_a_stage_that_was_never_leased_ends_with_who_started_it(world: Staged) -> None:
+    undo = await world.prepared()
+    await world.env.aclose()
+
+    assert ended(undo.before["stage"]["pid"], SOON_S)
+
+
+async def test_a_stage_ends_with_its_lease(world: Staged) -> None:
+    undo = await world.staged()
+    await ERROR.revert(world.env, undo)
+    await ERROR.release(world.env, undo)
+
+    assert ended(undo.before["stage"]["pid"], SOON_S)
 
 
 async def test_a_stage_that_is_told_to_end_leads_back_first(world: Staged) -> None:
