@@ -81,6 +81,7 @@ class Site(Ground):
         super().__init__(folder)
         self.service = ThreadingHTTPServer((toxi.LOOP, 0), Answers)
         self.service.daemon_threads = True
+        self.service.handle_error = lambda *_: None  # type: ignore[method-assign] -- connections are dropped here
         threading.Thread(target=self.service.serve_forever, args=(0.05,), daemon=True).start()
         self.upstream = f"{toxi.LOOP}:{self.service.server_port}"
         assert self.api("PATCH", "/proxies/p", {"upstream": self.upstream}).status == 200
