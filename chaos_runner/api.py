@@ -15,6 +15,7 @@ import msgspec
 from chaos_runner.expect import Clause, percentile
 from chaos_runner.history import Run
 from chaos_runner.model import Environment
+from chaos_runner.plan import Limit, Part
 from chaos_runner.records import Entry, Sample, Target
 
 LEASE_TTL_S = 5.0  # how long a target keeps a fault whose lease nobody renews
@@ -263,6 +264,27 @@ class Replaces(Protocol):
 
     async def replaced(self, env: Env, undo: Undo) -> str:
         """What took its place, or an empty string so far."""
+        ...
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """Targets that are not free of each other: how many may be harmed together, and what is harmed with one of them."""
+
+    targets: tuple[Target, ...]
+    limits: tuple[Limit, ...] = ()
+    parts: dict[str, tuple[Part, ...]] = {}  # target key -> what comes with it
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A fault whose targets share something: a quorum, a budget, what must stay available (`keep`: name -> least)."""
+
+    async def bounded(self, env: Env, selector: Any, keep: Mapping[str, int]) -> Bounds:
+        """What `targets` finds, with its limits; reads only. Raises Refused for a name in `keep` that is nothing."""
+        ...
+
+    async def no_room(self, env: Env, target: Target, keep: Mapping[str, int]) -> str:
+        """Why this target must not be harmed now, as a sentence; empty where it may. Read right before the harm."""
         ...
 
 

@@ -14,7 +14,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from chaos_runner import coming_out, judge, records
-from chaos_runner.api import Doubt, Fault, Refused, Undo
+from chaos_runner.api import Bounded, Doubt, Fault, Refused, Undo
 from chaos_runner.attend import Attendance
 from chaos_runner.course import Course, Open
 from chaos_runner.drive import Drive, JournalError
@@ -91,6 +91,7 @@ async def _prepared(course: Course, planned: PlannedFault) -> Open | None:
         nonlocal undo
         try:
             with anyio.fail_after(PREPARE_S):
+                await _room(course, fault, planned)
                 undo = await fault.prepare(setting.env, planned.target, mark)
         except (Refused, Doubt, TimeoutError) as why:
             course.doubts.append(
@@ -106,6 +107,15 @@ async def _prepared(course: Course, planned: PlannedFault) -> Open | None:
         drive=Drive(row, fault, setting.env, course.journal, guard=setting.guard, shout=course.shout),
         attendance=Attendance(row.id, fault, setting.env, undo, planned.confirm, course.loop.now),
     )
+
+
+async def _room(course: Course, fault: Fault, planned: PlannedFault) -> None:
+    """Raises Refused where too little would be left now, whatever was there when the plan was made."""
+    able: object = fault
+    if isinstance(able, Bounded):
+        keep = course.experiment.blast_radius.keep_available
+        if why := await able.no_room(course.setting.env, planned.target, keep):
+            raise Refused(why)
 
 
 def _row(course: Course, planned: PlannedFault, undo: Undo) -> FaultRow:

@@ -51,6 +51,7 @@ class Selection(msgspec.Struct, frozen=True):
     matched: tuple[str, ...]
     picked: tuple[str, ...]
     rounding: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class ClauseForecast(msgspec.Struct, frozen=True):
@@ -82,6 +83,25 @@ class Plan(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
+class Limit(msgspec.Struct, frozen=True):
+    """Of these targets at most so many may be harmed together; without a number it only says something."""
+
+    why: str
+    keys: tuple[str, ...] = ()
+    most: int | None = None
+
+
+class Part(msgspec.Struct, frozen=True):
+    """Another fault that comes with a target, counted and written down as one of its own."""
+
+    kind: str
+    version: int
+    params: dict[str, Any]
+    target: Target
+    aspect: str
+    reversible: bool
+
+
 class Found(msgspec.Struct, frozen=True):
     """What discovery answered for one fault step: every matching target, and what the step asked for."""
 
@@ -97,6 +117,9 @@ class Found(msgspec.Struct, frozen=True):
     selector: str
     named: bool = False  # one target by its own name: no share of anything
     said: str = ""
+    limits: tuple[Limit, ...] = ()
+    parts: dict[str, tuple[Part, ...]] = {}
+    keeps: bool = False  # whether its limits say what must stay available
 
 
 def make(
@@ -104,6 +127,8 @@ def make(
 ) -> Plan:
     """The plan for these discoveries. Raises Refusal; the same arguments give the same victims."""
     _within_ceilings(experiment, environment, connections)
+    if experiment.blast_radius.keep_available and not any(one.keeps for one in found):
+        _refuse("blast_radius.keep_available cannot be judged: no fault of this method acts on a cluster")
     import random  # here: validating a file picks nobody
 
     chance = random.Random(seed)
@@ -111,10 +136,13 @@ def make(
     selections: list[Selection] = []
     for one in found:
         picked, rounding = _pick(one, experiment, connections, chance)
-        _none_protected(picked, connections)
         selections.append(_selection(one, picked, rounding))
-        faults += [_planned(one, target, len(faults) + n) for n, target in enumerate(picked)]
+        for target in picked:
+            faults.append(_planned(one, target, len(faults)))
+            faults += [_part(one, part, len(faults) + n) for n, part in enumerate(one.parts.get(target.key, ()))]
+    _none_protected(tuple(fault.target for fault in faults), connections)
     _within_radius(experiment, faults)
+    _within_limits(found, faults)
     return Plan(
         experiment=experiment,
         environment=environment,
@@ -165,7 +193,7 @@ def _within_ceilings(experiment: Experiment, environment: str, connections: Envi
                 f"'{step.name or step.fault}' would stay {step.for_:g}s; "
                 f"blast_radius.max_duration allows {asked.max_duration:g}s"
             )
-    if asked.keep_available:
+    if asked.keep_available and connections.cluster is None:
         _refuse("blast_radius.keep_available needs a cluster, and this environment has none")
     if experiment.alerts is not None:
         _refuse("`alerts` cannot be judged: this environment has no alert source")
@@ -196,13 +224,36 @@ def _pick(
         _refuse(f"{one.selector} matches {len(matched)}, fewer than the {wanted} to pick")
     if wanted > most:
         _refuse(f"{wanted} of {len(matched)} is more than percent_of_selector: {percent} allows ({most})")
+    if any(limit.most is not None for limit in one.limits):
+        return _with_room(one, wanted, chance), rounding
     return tuple(sorted(chance.sample(list(matched), wanted))), rounding
+
+
+def _with_room(one: Found, wanted: int, chance: random.Random) -> tuple[Target, ...]:
+    """So many of the matching targets as every limit leaves room for, taken in a random order. Raises Refusal."""
+    room = [math.inf if limit.most is None else limit.most for limit in one.limits]
+    bound: dict[str, list[int]] = {}
+    for n, limit in enumerate(one.limits):
+        for key in limit.keys:
+            bound.setdefault(key, []).append(n)
+    taken: list[Target] = []
+    for target in chance.sample(list(one.matched), len(one.matched)):
+        mine = bound.get(target.key, [])
+        if len(taken) < wanted and all(room[n] >= 1 for n in mine):
+            taken.append(target)
+            for n in mine:
+                room[n] -= 1
+    if len(taken) < wanted:
+        left = [target.key for target in one.matched if target not in taken]
+        full = [one.limits[n].why for key in left for n in bound.get(key, []) if room[n] < 1]
+        _refuse(f"{len(taken)} of the {len(one.matched)} that match may go, fewer than the {wanted} to pick: {full[0]}")
+    return tuple(sorted(taken))
 
 
 def _none_protected(picked: tuple[Target, ...], connections: Environment) -> None:
     for target in picked:
         for name in connections.protected:
-            if fnmatch.fnmatchcase(target.key, name) or fnmatch.fnmatchcase(target.name, name):
+            if any(fnmatch.fnmatchcase(word, name) for word in (target.key, *target.key.split("/")[1:])):
                 _refuse(f"{target.key} is protected in this environment")
 
 
@@ -211,9 +262,10 @@ def _selection(one: Found, picked: tuple[Target, ...], rounding: str) -> Selecti
         step=one.step,
         lane=one.lane,
         asked=one.selector,
-        matched=tuple(target.key for target in one.matched),
-        picked=tuple(target.key for target in picked),
+        matched=tuple(target.key for target in _victims(one, one.matched)),
+        picked=tuple(target.key for target in _victims(one, picked)),
         rounding=rounding,
+        notes=tuple(limit.why for limit in one.limits),
     )
 
 
@@ -233,6 +285,34 @@ def _planned(one: Found, target: Target, n: int) -> PlannedFault:
         confirm=one.asked.confirm,
         said=one.said,
     )
+
+
+def _part(one: Found, part: Part, n: int) -> PlannedFault:
+    return msgspec.structs.replace(
+        _planned(one, part.target, n),
+        name=f"{part.kind} on {part.target.key}",
+        kind=part.kind,
+        version=part.version,
+        params=part.params,
+        aspect=part.aspect,
+        reversible=part.reversible,
+        confirm=(),
+        said="",
+    )
+
+
+def _victims(one: Found, targets: tuple[Target, ...]) -> list[Target]:
+    """The targets, each with what comes with it."""
+    return [each for target in targets for each in (target, *(part.target for part in one.parts.get(target.key, ())))]
+
+
+def _within_limits(found: tuple[Found, ...], faults: list[PlannedFault]) -> None:
+    for one in found:
+        together = {fault.target.key for fault in faults if fault.step == one.step}
+        for limit in one.limits:
+            taken = together.intersection(limit.keys)
+            if limit.most is not None and len(taken) > limit.most:
+                _refuse(f"{', '.join(sorted(taken)[:3])}: {limit.why}; the method would harm {len(taken)} together")
 
 
 def _within_radius(experiment: Experiment, faults: list[PlannedFault]) -> None:

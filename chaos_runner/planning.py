@@ -9,11 +9,10 @@ import anyio
 import msgspec
 
 from chaos_runner import expect, forecast, judge, plan
-from chaos_runner.api import Doubt, Env, Leases, Probe, Refused, Streams
+from chaos_runner.api import Bounded, Bounds, Doubt, Env, Leases, Probe, Refused, Streams
 from chaos_runner.load.shapes import fields
 from chaos_runner.model import Check, Experiment, FaultStep, ParallelStep, Pick
 from chaos_runner.plan import Found, Plan, Refusal
-from chaos_runner.records import Target
 from chaos_runner.sampling import metric_of
 
 DISCOVERY_S = 20.0
@@ -30,7 +29,8 @@ async def resolve(
             readers = readers_of(experiment, probes)
             for probe in readers.values():
                 probe.reads(env)
-            found = [await _find(step, lane, asked, env, faults) for step, lane, asked in _asked(experiment)]
+            keep = experiment.blast_radius.keep_available
+            found = [await _find(step, lane, asked, env, faults, keep) for step, lane, asked in _asked(experiment)]
             made = plan.make(experiment, env.name, env.environment, tuple(found), seed)
             notes = await _check_rights(made, env, faults)
             leased = await _leasable(made, env, faults)
@@ -110,10 +110,12 @@ def _asked(experiment: Experiment) -> list[tuple[int, int, FaultStep]]:
     return asked
 
 
-async def _find(step: int, lane: int, asked: FaultStep, env: Env, faults: Mapping[str, type[Any]]) -> Found:
+async def _find(
+    step: int, lane: int, asked: FaultStep, env: Env, faults: Mapping[str, type[Any]], keep: Mapping[str, int]
+) -> Found:
     fault = msgspec.convert(asked.with_, faults[asked.fault])
     selector = msgspec.convert(asked.target, fault.selector)
-    matched: tuple[Target, ...] = await fault.targets(env, selector)
+    bounds = await _bounds(fault, env, selector, keep)
     return Found(
         step=step,
         lane=lane,
@@ -122,12 +124,22 @@ async def _find(step: int, lane: int, asked: FaultStep, env: Env, faults: Mappin
         version=fault.version,
         aspect=fault.aspect(),
         reversible=fault.reversible,
-        matched=matched,
+        matched=bounds.targets,
+        limits=bounds.limits,
+        parts=bounds.parts,
+        keeps=isinstance(fault, Bounded),
         pick=getattr(selector, "pick", Pick()),
         named=getattr(selector, "named", False),
         selector=" ".join(f"{key} {value}" for key, value in asked.target.items() if key != "pick"),
         said=_said(faults[asked.fault], asked.with_),
     )
+
+
+async def _bounds(fault: Any, env: Env, selector: Any, keep: Mapping[str, int]) -> Bounds:
+    able: object = fault
+    if isinstance(able, Bounded):
+        return await able.bounded(env, selector, keep)
+    return Bounds(await fault.targets(env, selector))
 
 
 def _said(kind: type[Any], params: Mapping[str, Any]) -> str:

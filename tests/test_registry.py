@@ -54,6 +54,8 @@ def test_a_fault_s_ability_is_found_by_asking_for_it() -> None:
     assert able == {
         "command": set(),
         "noop": set(),
+        "pod_evict": {"Confirms", "Replaces"},
+        "pod_kill": {"Confirms", "Replaces"},
         "process_kill": {"Confirms", "Replaces"},
         "process_pause": {"Confirms"},
         "proxy_down": {"Confirms", "Leases", "Scans"},

@@ -70,6 +70,7 @@ def lines(plan: Plan) -> list[str]:
         out.append(f"  {fault.kind} on {fault.target.key} for {fault.hold_s:g}s  {fault.said}")
         out.append(f"  undo       {_undo(fault.reversible, fault.aspect)}")
     out += [_picked(chosen) for chosen in plan.selections if chosen.matched != chosen.picked or chosen.rounding]
+    out += [f"  limit      {note}" for chosen in plan.selections for note in chosen.notes]
     touched = len({fault.target.key for fault in plan.faults})
     out += [
         "",

@@ -18,6 +18,7 @@ from chaos_runner.render.planned import Planned
 from chaos_runner.render.tables import NONE
 from chaos_runner.render.windows import Spans, Window
 
+NOTES_MAX = 20
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -99,14 +100,14 @@ def _at_once(spans: Spans) -> int:
 
 
 def selections(plan: Planned) -> list[tuple[str, str, str, str, str]]:
-    """For each step: what was asked, what matched, what was picked, what rounding did."""
+    """For each step: what was asked, what matched, what was picked, what rounding did and what limited it."""
     return [
         (
             text.number(one.step + 1),
             one.asked,
             f"{len(one.matched)}: {_names(one.matched)}",
             f"{len(one.picked)}: {_names(one.picked)}",
-            one.rounding or "no rounding",
+            "; ".join(text.one_line(said, 300) for said in (one.rounding or "no rounding", *one.notes[:NOTES_MAX])),
         )
         for one in plan.selections
     ]
