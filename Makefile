@@ -1,4 +1,4 @@
-# Verbs: demo test lint types contracts docs parity bench bench-load bench-proxy calibrate soak-demo real wheel-test clean
+# Verbs: demo test lint types contracts docs parity bench bench-load bench-proxy calibrate endurance soak-demo real wheel-test clean
 PY ?= python3
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
@@ -11,10 +11,11 @@ BENCH_ARGS ?=
 BENCH_PROXY_ARGS ?=
 SOAK_ARGS ?=
 CRASH_ARGS ?=
+ENDURANCE_ARGS ?=
 SEEDS ?= 10000
 EXAMPLES ?= 2000
 
-.PHONY: demo test lint types contracts docs parity bench bench-load bench-proxy calibrate soak-demo real k6 wheel-test clean kube-build kube-up kube-down
+.PHONY: demo test lint types contracts docs parity bench bench-load bench-proxy calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -60,6 +61,10 @@ bench-load: .venv/.test k6
 # The embedded proxy beside the real one; for less: make bench-proxy BENCH_PROXY_ARGS=--quick
 bench-proxy: .venv/.test real
 	$(BIN)/python tools/bench_proxy.py $(BENCH_PROXY_ARGS)
+
+# Thousands of connections, a stream through eight toxics, five minutes of churn.
+endurance: .venv/.test
+	$(BIN)/python tools/endurance_proxy.py $(ENDURANCE_ARGS)
 
 # Twenty times each way; for less: make soak-demo SOAK_ARGS="--times 3"
 soak-demo: .venv/.core

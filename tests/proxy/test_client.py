@@ -106,6 +106,17 @@ def test_the_go_client_of_toxiproxy_gets_the_same_answers(rig: Rig, go_client: P
     assert (ran.stdout, ran.stderr, ran.returncode) == (GO_SAID, "", 0)
 
 
+def test_a_foreign_client_adds_what_only_the_embedded_proxy_knows(own: Rig) -> None:
+    client = toxiproxy.Toxiproxy()
+    client.update_api_consumer(LOOP, own.api.port)
+    client.get_proxy("p").add_toxic(type="http_error", attributes={"status": 429, "headers": {"Retry-After": "7"}})
+    line = own.line()
+    line.client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert line.client.recv(1000).startswith(b"HTTP/1.1 429 ")
+    assert client.get_proxy("p").toxics()["http_error_downstream"].attributes["status"] == 429
+
+
 class ByHand:
     """The smallest client there is: one socket, text out, text in."""
 

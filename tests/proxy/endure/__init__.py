@@ -1,0 +1,1 @@
+"""What the endurance tests and tools/endurance_proxy.py share: a proxy that is looked into, and loads that last."""
