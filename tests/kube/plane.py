@@ -61,6 +61,7 @@ class Plane:
     def __init__(self, folder: Path, programs: Path, users: Sequence[str]) -> None:
         self.folder, self.programs = folder, programs
         self.tokens = {user: secrets.token_hex(16) for user in (*users, "controllers")}
+        self.silence = "1h"  # how long a node may be silent: those without a kubelet always are
         self.etcd, self.peer, self.port = free_ports(3)
         self.url = f"https://{LOOP}:{self.port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -123,8 +124,7 @@ class Plane:
             f"--root-ca-file={self.folder}/{AUTHORITY}",
             "--kube-api-qps=1000",
             "--kube-api-burst=2000",
-            "--node-monitor-grace-period=10s",
-            "--node-monitor-period=2s",
+            f"--node-monitor-grace-period={self.silence}",
         )
         self._run("kube-scheduler", *common)
 

@@ -66,6 +66,18 @@ def merge(target: Target, path: str, body: Any) -> Any:
     return done(target, "PATCH", path, body, kind=PATCHES["merge"])
 
 
+def settled(target: Target, path: str, quiet_s: float = 1.0) -> None:
+    """Returns once nobody has changed this object for a while."""
+    ends = time.monotonic() + 30
+    version, since = "", time.monotonic()
+    while time.monotonic() - since < quiet_s:
+        now = done(target, "GET", path)["metadata"]["resourceVersion"]
+        if now != version:
+            version, since = now, time.monotonic()
+        assert time.monotonic() < ends, f"{path} does not settle"
+        time.sleep(0.1)
+
+
 def wait_until(holds: Callable[[], object], within_s: float = 30.0, trouble: Callable[[], str] = str) -> None:
     """Waits until it holds; until then, what cannot be reached does not."""
     ends = time.monotonic() + within_s

@@ -42,12 +42,13 @@ class RealGround:
             condition = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
             raw.merge(self, f"{path}/status", {"status": {"conditions": [condition]}})
             raw.wait_until(lambda: not raw.done(self, "GET", path)["spec"].get("taints"))
+            raw.settled(self, path)
         return NODE
 
     def ready(self, namespace: str, pod: str) -> None:
         """Writes what a kubelet would."""
         conditions = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady", "PodScheduled")]
-        status = {"phase": "Running", "podIP": "198.18.128.9", "conditions": conditions}
+        status = {"phase": "Running", "conditions": conditions}
         raw.merge(self, f"/api/v1/namespaces/{namespace}/pods/{pod}/status", {"status": status})
 
     def compact(self) -> None:

@@ -69,6 +69,9 @@ def space(ground: Ground) -> Iterator[str]:
     if ground.kind == "real":  # the admission of pods waits for it
         raw.wait_until(lambda: raw.ask(ground, "GET", account).status == 200)
     yield name
+    pods = f"/api/v1/namespaces/{name}/pods"
+    for left in raw.done(ground, "GET", pods)["items"]:  # nobody ends those that are terminating on a node of paper
+        raw.ask(ground, "DELETE", f"{pods}/{left['metadata']['name']}", {"gracePeriodSeconds": 0})
     raw.ask(ground, "DELETE", f"/api/v1/namespaces/{name}")
 
 

@@ -26,12 +26,11 @@ MARK = "chaos-runner/run"
 @pytest.fixture
 def node(ground: Ground) -> Iterator[str]:
     name = ground.node()
+    path = f"/api/v1/nodes/{name}"
     yield name
-    raw.merge(
-        ground,
-        f"/api/v1/nodes/{name}",
-        {"metadata": {"annotations": {MARK: None}}, "spec": {"unschedulable": None}},
-    )
+    raw.merge(ground, path, {"metadata": {"annotations": {MARK: None}}, "spec": {"unschedulable": None}})
+    raw.wait_until(lambda: not raw.done(ground, "GET", path)["spec"].get("taints"))
+    raw.settled(ground, path)
 
 
 @pytest.fixture
@@ -46,6 +45,7 @@ def deployment(ground: Ground, space: str) -> str:
         return seen.get("status", {}).get("observedGeneration") == 1 and seen["status"].get("replicas") == 2
 
     raw.wait_until(settled)
+    raw.settled(ground, f"{path}/web")
     return "web"
 
 
