@@ -165,6 +165,8 @@ async def _environment(env: Env, state_dir: Path, tell: Tell) -> None:
     try:
         if env.environment.toxiproxy is not None:
             tell(await _bounded(f"{env.name}: toxiproxy", functools.partial(_toxiproxy, env)))
+        if env.environment.cluster is not None:
+            tell(await _bounded(f"{env.name}: cluster", functools.partial(_cluster, env)))
         for service in env.environment.services:
             tell(await _bounded(f"{env.name}: service {service}", functools.partial(_service, env, service)))
         for process in env.environment.processes:
@@ -185,6 +187,15 @@ async def _bounded(what: str, check: Callable[[], Awaitable[Finding]]) -> Findin
         said = str(why) or f"no answer within {CHECK_S:g} s"
         return Finding("fail", what, said, "is it running, and is its address in chaos-runner.yaml right?")
     return msgspec.structs.replace(found, what=what)
+
+
+async def _cluster(env: Env) -> Finding:
+    from chaos_runner.clients.kubernetes import environments
+
+    cluster = await environments.open_client(env)
+    settings = env.environment.cluster
+    assert settings is not None
+    return Finding("ok", "", f"{cluster.url}: the cluster with the uid {settings.uid}")
 
 
 async def _toxiproxy(env: Env) -> Finding:

@@ -139,6 +139,10 @@ def _connections(connections: dict[str, Any]) -> Iterator[tuple[str, str]]:
     proxy = _table(connections.get("toxiproxy"))
     if proxy:
         yield "toxiproxy", str(proxy.get("url", ""))
+    cluster = _table(connections.get("cluster"))
+    if cluster:
+        where = " ".join(str(cluster[key]) for key in ("kubeconfig", "context") if cluster.get(key))
+        yield "cluster", f"{where}, uid {cluster.get('uid') or 'not named'}"
     for name, address in sorted(_table(connections.get("services")).items()):
         yield f"service {name}", str(address)
     for name in sorted(_table(connections.get("processes"))):

@@ -20,6 +20,7 @@ from chaos_runner.cli import examine
 from chaos_runner.store import Owner, levers
 from tests.cli import kit
 from tests.cli.conftest import Call, Said
+from tests.clients.kubernetes import server as kubernetes
 
 SECRET = "hunter2-correct-horse"
 
@@ -205,3 +206,19 @@ def test_the_guardian_that_was_tried_is_gone_afterwards(call: Call, home: Path) 
 def _children() -> set[str]:
     tasks = Path(f"/proc/{os.getpid()}/task")
     return {child for task in tasks.iterdir() for child in (task / "children").read_text().split()}
+
+
+def test_a_cluster_is_looked_at_and_another_one_than_named_is_a_failure(call: Call, home: Path) -> None:
+    with kubernetes.serving(kubernetes.namespace()) as api:
+        (home / "kube.conf").write_text(
+            f"clusters: [{{name: c, cluster: {{server: '{api.url}'}}}}]\n"
+            "contexts: [{name: c, context: {cluster: c}}]\ncurrent-context: c\n"
+        )
+        for uid, state, words in (
+            (kubernetes.UID, "ok", kubernetes.UID),
+            ("another", "fail", f"its uid is {kubernetes.UID}, not another"),
+        ):
+            configured(home, f"{{cluster: {{kubeconfig: 'file:kube.conf', uid: {uid}}}}}")
+            seen = found(call("doctor", "-o", "json"), "staging: cluster")
+            assert seen["state"] == state
+            assert words in seen["said"]
