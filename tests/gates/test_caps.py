@@ -33,7 +33,7 @@ hypothesis: whoever is not among the few that may be hit notices nothing
 steady_state:
   users:
     probe: http
-    with: {{service: shop, rate: 40/s, timeout: 2s}}
+    with: {{service: shop, rate: 40/s, timeout: 4s}}
     expect: [success >= 95%]
 baseline: 6s
 blast_radius: {{at_once: 1, in_total: 1, max_duration: 60s}}
