@@ -36,6 +36,9 @@ DOUBTS = {
     "a gateway's 409": hostile.reply(409, b"conflict", "text/plain"),
     "a gateway's 410": hostile.reply(410, b"gone", "text/plain"),
     "a Status of another code": hostile.reply(404, b'{"kind":"Status","message":"x","reason":"NotFound","code":500}'),
+    "a Status of 404 in an answer of 500": hostile.reply(
+        500, b'{"kind":"Status","message":"x","reason":"NotFound","code":404}'
+    ),
     "another kind than Status": hostile.reply(404, b'{"kind":"Pod","code":404}'),
     **{str(code): hostile.reply(code, b"no", "text/plain") for code in (408, 425, 500, 502, 503, 504)},
     "a Status of 500": hostile.reply(500, b'{"kind":"Status","message":"etcd is away","code":500}'),

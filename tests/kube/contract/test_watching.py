@@ -34,11 +34,11 @@ async def test_a_watch_tells_everything_after_the_list(cluster: Cluster, ground:
         made = pod("web", pending=True, app="web")
         raw.merge(ground, f"/api/v1/namespaces/{space}/pods/web", {"metadata": {"labels": {"x": "y"}}})
         await writes.delete(cluster, Pod, space, "web", uid=made["metadata"]["uid"], grace_s=0)
-        told = [one for one in await changes(line, 3) if one[1] == "web"]
-        assert told[0] == ("ADDED", "web")
-        while told[-1] != ("DELETED", "web"):
-            told += await changes(line, 1)
-        assert set(told[1:-1]) <= {("MODIFIED", "web")}
+        told: list[tuple[str, str]] = []
+        while not told or told[-1][0] != "DELETED":
+            told += [one for one in await changes(line, 1) if one[1] == "web"]  # a scheduler tries the other one, too
+        assert told[0][0] == "ADDED"
+        assert {kind for kind, _ in told[1:-1]} <= {"MODIFIED"}
 
 
 async def test_what_no_longer_matches_is_told_as_deleted(
