@@ -61,7 +61,6 @@ def _up(args: argparse.Namespace) -> int:
         print(f"not started: --pods is a number from 0 to {PODS_MAX}", file=sys.stderr)
         return USAGE
     state = common.state_dir(args)
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     return _show(handle.up(state, ("--pods", str(args.pods), "--port", str(args.port))), args)
 
 

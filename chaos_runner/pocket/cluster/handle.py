@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import subprocess
@@ -19,6 +20,7 @@ from chaos_runner.pocket.cluster.info import VERSION, ClusterInfo
 FILE, HOME, LOG = "pocket.json", "pocket", "pocket.log"
 READY_WITHIN_S = 120.0
 END_WITHIN_S = 12.0
+TURN_WITHIN_S = READY_WITHIN_S
 LINE_BYTES_MAX = 1 << 20
 
 
@@ -48,16 +50,18 @@ def running(home: Path, *options: str) -> Iterator[ClusterInfo]:
 
 def up(state_dir: Path, options: Sequence[str] = ()) -> ClusterInfo:
     """A cluster that outlives this process; one that runs already is left alone. Raises PocketError."""
-    found = read(state_dir)
-    if found is not None:
-        return found
-    home = state_dir / HOME
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for old in home.glob("*.log"):
-        old.unlink(missing_ok=True)
-    info = _started(home, options)
-    world.write_private(state_dir / FILE, msgspec.json.encode(info) + b"\n")
-    return info
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _turn(state_dir):
+        found = read(state_dir)
+        if found is not None:
+            return found
+        home = state_dir / HOME
+        home.mkdir(mode=0o700, exist_ok=True)
+        for old in home.glob("*.log"):
+            old.unlink(missing_ok=True)
+        info = _started(home, options)
+        world.write_private(state_dir / FILE, msgspec.json.encode(info) + b"\n")
+        return info
 
 
 def read(state_dir: Path) -> ClusterInfo | None:
@@ -87,6 +91,29 @@ def down(state_dir: Path) -> bool:
     (state_dir / FILE).unlink(missing_ok=True)
     (state_dir / HOME / "kubeconfig").unlink(missing_ok=True)
     return found is not None
+
+
+@contextlib.contextmanager
+def _turn(state_dir: Path) -> Iterator[None]:
+    """One `up` at a time. Raises PocketError."""
+    fd = os.open(state_dir / f".{FILE}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + TURN_WITHIN_S
+    try:
+        while not _locked(fd):
+            if time.monotonic() > deadline:
+                raise PocketError(f"another `pocket up` has been at work in {state_dir} for {TURN_WITHIN_S:g} s")
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _argv(home: Path) -> list[str]:

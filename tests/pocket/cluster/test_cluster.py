@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -140,18 +141,63 @@ def _served(pod: Any) -> bool:
         connection.close()
 
 
+def test_the_shop_runs_behind_its_services(cluster: Client) -> None:
+    ns = namespace(cluster, "shop")
+    needs = {
+        "payments": {},
+        "catalog": {},
+        "checkout": {"PAYMENTS_URL": "http://payments"},
+        "gateway": {"CHECKOUT_URL": "http://checkout.shop.svc:80", "CATALOG_URL": "http://$(CATALOG_SERVICE_HOST):80"},
+    }
+    for service, env in needs.items():
+        spec = {"selector": {"app": service}, "ports": [{"port": 80, "targetPort": PORT}]}
+        cluster.make(f"/api/v1/namespaces/{ns}/services", {"metadata": {"name": service}, "spec": spec})
+        wanted = shop(service, 1)
+        rows = [{"name": name, "value": value} for name, value in {"MODE": "resilient", **env}.items()]
+        wanted["spec"]["template"]["spec"]["containers"][0]["env"] = rows
+        cluster.make(DEPLOYMENTS.format(ns), wanted)
+    until(lambda: _behind(cluster, ns) == 4)
+    address = cluster.get(f"/api/v1/namespaces/{ns}/services/gateway")["spec"]["clusterIP"]
+
+    until(lambda: _reached(address))
+    assert answer(address, 80, "/catalog")[0] == 200
+
+
+def _listens(address: str) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((address, PORT)) == 0
+
+
+def _reached(address: str) -> bool:
+    connection = http.client.HTTPConnection(address, 80, timeout=5)
+    try:
+        connection.request("POST", "/checkout")
+        reply = connection.getresponse()
+        return reply.status == 200 and json.loads(reply.read())["status"] == "paid"
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
 def test_a_pod_is_ready_after_its_warm_up_and_not_before(cluster: Client) -> None:
     ns = namespace(cluster, "warm")
     wanted = shop("catalog", 1)
-    probe = {"httpGet": {"path": "/readyz", "port": PORT}, "initialDelaySeconds": 2}
+    probe = {"httpGet": {"path": "/readyz", "port": PORT}, "initialDelaySeconds": 3}
+    spec = {"selector": {"app": "catalog"}, "ports": [{"port": 80, "targetPort": PORT}]}
+    service = cluster.make(f"/api/v1/namespaces/{ns}/services", {"metadata": {"name": "catalog"}, "spec": spec})
     wanted["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = probe
     cluster.make(DEPLOYMENTS.format(ns), wanted)
     until(lambda: [pod for pod in cluster.items(PODS.format(ns)) if pod["status"]["phase"] == "Running"])
     began = time.monotonic()
+    until(lambda: _listens(cluster.items(PODS.format(ns))[0]["status"]["podIP"]))
 
     assert not ready(cluster, ns)
+    with pytest.raises(OSError):  # a Service sends nobody to a pod that is not ready
+        answer(service["spec"]["clusterIP"], 80, "/products")
     until(lambda: ready(cluster, ns))
-    assert time.monotonic() - began > 1.5
+    assert time.monotonic() - began > 2
 
 
 def test_unknown_images_are_synthetic_pods_that_say_so(cluster: Client) -> None:

@@ -49,6 +49,17 @@ def test_it_comes_up_once_stays_and_goes(tmp_path: Path) -> None:
     assert "no pocket cluster was running here" in pocket(state, "down")[1]
 
 
+def test_two_at_once_are_one_cluster(tmp_path: Path) -> None:
+    argv = [sys.executable, "-P", "-m", "chaos_runner", "pocket", "up", "-o", "json", "--state", str(tmp_path)]
+    both = [subprocess.Popen(argv, stdout=subprocess.PIPE) for _ in range(2)]
+    try:
+        pids = {json.loads(one.communicate(timeout=90)[0])["pid"] for one in both}
+    finally:
+        handle.down(tmp_path)
+
+    assert len(pids) == 1
+
+
 def test_a_state_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "pocket.json").write_text("{}")
     code, _, err = pocket(tmp_path, "status")
