@@ -115,6 +115,7 @@ class Plane:
             task.cancel()
         machines = [*self.nodes.values(), *([self.network] if self.network else [])]
         await asyncio.gather(*(machine.end() for machine in machines))
+        self.slot.close()
 
     def uid(self) -> str:
         """Which cluster this is: the uid of its namespace kube-system."""

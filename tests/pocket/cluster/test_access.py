@@ -136,6 +136,7 @@ def test_troubles_are_for_masters_only(desk: Desk) -> None:
     trouble = [{"path": "/api/v1/pods", "answer": "429", "times": 2, "user": "bob"}]
 
     assert desk.ask("PUT", path, trouble, token="b").status == 403
+    assert desk.get("/chaos-runner/v1/pocket/requests", token="b").status == 404
     assert desk.ask("PUT", path, trouble).status == 200
     busy = desk.get("/api/v1/pods", token="b")
     assert (busy.status, busy.headers["retry-after"]) == (429, "1")

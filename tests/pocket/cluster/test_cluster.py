@@ -336,6 +336,7 @@ def test_nothing_outlives_the_control_plane(tmp_path: Path, number: int) -> None
         pods = until(lambda: found if len(found := ready(cluster, "default")) == 3 else None)
         everyone = [*info.everyone(), *(processes.identify(pid_of(pod)) for pod in pods)]
         os.kill(everyone[-1].pid, signal.SIGSTOP)  # a frozen pod, too
+        os.kill(info.processes["pocket-1"].pid, signal.SIGSTOP)  # and a frozen node: it cannot see that stdin ends
         os.kill(info.pid, number)
 
         until(lambda: not any(process.lives() for process in everyone[1:]))

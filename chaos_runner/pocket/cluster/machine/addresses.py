@@ -41,6 +41,10 @@ class Slot:
             return True
         return False
 
+    def close(self) -> None:
+        """The slot is free for others."""
+        self._held.close()
+
     def node(self, n: int) -> str:
         """The address of the nth node."""
         return f"127.77.{self.number * WIDTH + n}.1"
