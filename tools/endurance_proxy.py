@@ -88,7 +88,7 @@ async def toxic_comes_and_goes(
         answered = await crowd.ask_all()
         right = answered == number == crowd.open
         table.row(f"  answered {word} a {kind} toxic on all", f"{answered}", f"{number}", right)
-        table.row("    that took", f"{took * 1000:.0f} ms, {busy * 1000:.0f} of a core")
+        table.row("    that took", f"{took * 1000:.0f} ms, {busy * 1000:.0f} busy")
 
 
 def left(before: figures.Use, after: figures.Use) -> list[str]:
