@@ -40,7 +40,7 @@ class Head:
 
     __slots__ = ("_lower", "bare", "first", "raw")
 
-    def __init__(self, raw: bytes, first: tuple[bytes, ...], *, bare: bool = False) -> None:
+    def __init__(self, raw: bytes, first: tuple[bytes, ...], bare: bool = False) -> None:
         self.raw = raw
         self.first = first  # a request's method, target and minor version; an answer's status
         self.bare = bare
