@@ -52,8 +52,8 @@ HTTP_TOXICS: dict[str, tuple[dict[str, Any] | None, int]] = {
     "none": (None, 200),
     "http_error, share 0": ({"type": "http_error", "attributes": {"share": 0}}, 200),
     "http_delay, no match": ({"type": "http_delay", "attributes": {"delay": 50, "match": {"path": "/other"}}}, 200),
-    "http_delay, hits": ({"type": "http_delay", "attributes": {"delay": 1}}, 200),
-    "http_error, one in a hundred": ({"type": "http_error", "attributes": {"share": 0.01}}, 200),
+    "http_delay of 0 ms, hits": ({"type": "http_delay"}, 200),
+    "http_error, share 1e-9": ({"type": "http_error", "attributes": {"share": 1e-9}}, 200),  # draws each time
     "http_error, hits": ({"type": "http_error"}, 503),
     "http_error after, hits": ({"type": "http_error", "attributes": {"when": "after"}}, 503),
 }
@@ -68,8 +68,8 @@ class Size(NamedTuple):
     round_trips: int
 
 
-FULL = Size(rounds=21, seconds=0.6, bulk_bytes=1 << 28, round_trips=2500)
-QUICK = Size(rounds=3, seconds=0.3, bulk_bytes=1 << 27, round_trips=300)
+FULL = Size(rounds=60, seconds=0.2, bulk_bytes=1 << 27, round_trips=2500)
+QUICK = Size(rounds=8, seconds=0.2, bulk_bytes=1 << 26, round_trips=300)
 
 
 # --- processes ---------------------------------------------------------------------------------------------------

@@ -127,7 +127,9 @@ class Clients:
             write(fd, REQUEST)
         while busy:
             going = clock() < end
-            for fd, _ in wait():
+            if not (ready := wait(PATIENCE_S)):
+                raise TimeoutError(f"{busy} requests were not answered")
+            for fd, _ in ready:
                 left = missing[fd] - len(read(fd, READ_BYTES))
                 if left:
                     missing[fd] = left
@@ -149,7 +151,10 @@ class Clients:
         took: dict[int, list[float]] = {port: [] for port in ports}
 
         def look(limit_s: float) -> None:
-            for fd, _ in poll.poll(limit_s):
+            ready = poll.poll(limit_s)
+            if not ready and limit_s == PATIENCE_S:
+                raise TimeoutError(f"{len(sent)} requests were not answered")
+            for fd, _ in ready:
                 now = time.perf_counter()
                 missing[fd] -= len(os.read(fd, READ_BYTES))
                 if not missing[fd]:

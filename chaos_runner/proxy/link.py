@@ -76,7 +76,7 @@ class Link:
             self.throttle()
             return
         now = self.connection.clock()
-        if isinstance(item, End):
+        if not isinstance(item, bytes):
             self.ended = True
             self.head.feed(now, item)
         else:
@@ -86,7 +86,7 @@ class Link:
             else:
                 for start in range(0, len(item), CHUNK_BYTES):
                     self.head.feed(now, item[start : start + CHUNK_BYTES])
-        if self.solo is None or self.held_back or not self.solo.at_rest:
+        if self.solo is None or self.held_back or not self.solo.at_rest():
             self.settle(now)
 
     def count_payload(self, data: bytes) -> None:

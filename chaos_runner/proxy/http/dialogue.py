@@ -37,10 +37,14 @@ class Exchange:
         self.hold = False  # whether nothing of it goes to the service
         self.answered = 0  # bytes of the answer's body so far
 
-    @property
     def simple(self) -> bool:
         """Whether its answer passes as it is or not at all, and ends where its fields say."""
         return self.spoil is None and not self.upgrade and self.method != b"HEAD"
+
+
+_SPECIAL = (b"HEAD", b"CONNECT")  # their answers end in a way of their own
+# One for all requests that nothing is done to and that say nothing special.
+UNTOUCHED = Exchange(Head(b"", (b"GET", b"/", b"1"), True))
 
 
 class Dialogue:
@@ -58,13 +62,15 @@ class Dialogue:
 
     def begin(self, head: Head) -> Exchange:
         """A request has begun: decides what is done to it."""
-        exchange = Exchange(head)
+        exchange = UNTOUCHED if head.bare and head.first[0] not in _SPECIAL else Exchange(head)
         for toxic in self.toxics:
             toxic.count.requests += 1
             aim = toxic.http
             if aim is not None and aim.share and aim.means(head) and self.draws(toxic, aim):
+                exchange = Exchange(head) if exchange is UNTOUCHED else exchange
                 self.apply(toxic, aim, exchange)
-        exchange.hold = exchange.error is not None and exchange.error.when == "before"
+        if exchange.error is not None:
+            exchange.hold = exchange.error.when == "before"
         self.number += 1
         self.exchanges.append(exchange)
         return exchange

@@ -61,7 +61,6 @@ class Half:
         while self.queue:
             self.leave()
 
-    @property
     def at_rest(self) -> bool:
         """Whether nothing is held, nothing is due, and more may come."""
         exchanges = self.dialogue.exchanges
@@ -83,10 +82,10 @@ class Requests(Half):
 
     def feed(self, at: float, item: Item) -> None:
         """Passes on what is not swallowed; an answer of ours is due as soon as a swallowed request has ended."""
-        if isinstance(item, End) or self.dialogue.deaf:
+        if not isinstance(item, bytes) or self.dialogue.deaf:
             self.pass_on(at, self.until, item)
             return
-        if self.reader.fresh and (head := whole.request(item)) is not None:
+        if self.reader.fresh() and (head := whole.request(item)) is not None:
             if not self.one(at, head).hold:
                 self.pass_on(at, self.until, item)
                 return
@@ -170,11 +169,11 @@ class Answers(Half):
     def feed(self, at: float, item: Item) -> None:
         """Passes on what is not spoiled; after an answer's end comes the next exchange's."""
         exchanges = self.dialogue.exchanges
-        if isinstance(item, End):
+        if not isinstance(item, bytes):
             self.end(at, item)
         elif not exchanges:
             self.after.feed(at, item)  # an answer to what was asked before anybody listened
-        elif self.reader.fresh and exchanges[0].simple and whole.answer(item):
+        elif self.reader.fresh() and exchanges[0].simple() and whole.answer(item):
             if exchanges[0].error is None:
                 self.after.feed(at, item)
             self.ended(at)
@@ -233,7 +232,8 @@ class Answers(Half):
             self.dialogue.say(at, exchange)
         if self.dialogue.exchanges or self.ending is not None:
             self.dialogue.answer(at)
-        self.dialogue.rest()
+        if not self.dialogue.toxics:
+            self.dialogue.rest()
 
     def end(self, at: float, item: End) -> None:
         """The service has finished: ours that are due later are still said."""

@@ -124,7 +124,6 @@ class Reader:
         held, self._held = self._held, b""
         return held
 
-    @property
     def fresh(self) -> bool:
         """Whether nothing of a message has come yet."""
         return self.between and not self._held

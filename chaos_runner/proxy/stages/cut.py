@@ -19,7 +19,7 @@ class Timeout(Stage):
         self.deadline = now + wait if wait > 0 else inf
 
     def feed(self, at: float, item: Item) -> None:
-        if isinstance(item, End):
+        if not isinstance(item, bytes):
             self.deadline = inf
             self.after.feed(at, item)
             return
@@ -79,7 +79,7 @@ class LimitData(Stage):
     def feed(self, at: float, item: Item) -> None:
         if self.spent:
             return
-        if isinstance(item, End):
+        if not isinstance(item, bytes):
             self.after.feed(at, item)
             return
         rest = max(self.toxic.attributes["bytes"] - self.passed, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 
-from chaos_runner.proxy.stages.stage import End, Item, Stage
+from chaos_runner.proxy.stages.stage import Item, Stage
 
 
 class Latency(Stage):
@@ -24,7 +24,7 @@ class Latency(Stage):
             self.hold(due, at, item)
 
     def delay(self, item: Item) -> float:
-        if isinstance(item, End):
+        if not isinstance(item, bytes):
             return 0.0
         if not (jitter := self.seconds("jitter")):
             return self.seconds("latency")
@@ -46,7 +46,7 @@ class SlowClose(Stage):
     """Data passes; the end of it waits."""
 
     def feed(self, at: float, item: Item) -> None:
-        if isinstance(item, End):
+        if not isinstance(item, bytes):
             self.touched(0)
             self.queue.append((at + self.seconds("delay"), at, item))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from math import inf
 
-from chaos_runner.proxy.stages.stage import End, Item, Stage
+from chaos_runner.proxy.stages.stage import Item, Stage
 
 SLICE_DELAY_FLOOR_S = 0.001
 SLICES_AT_ONCE = 256
@@ -20,7 +20,7 @@ class Bandwidth(Stage):
         self.next_at = inf
 
     def feed(self, at: float, item: Item) -> None:
-        if isinstance(item, End) and not self.queue:
+        if not isinstance(item, bytes) and not self.queue:
             self.after.feed(at, item)
             return
         self.hold(inf, at, item)
@@ -35,7 +35,7 @@ class Bandwidth(Stage):
         _, at, item = self.queue[0]
         rate = self.toxic.attributes["rate"]
         start = max(at, self.free_at)
-        if isinstance(item, End):
+        if not isinstance(item, bytes):
             self.next_at = start
         elif rate > 0:
             self.next_at = start + min(len(item), rate * 100) / (rate * 1000)
@@ -52,7 +52,7 @@ class Bandwidth(Stage):
     def send_piece(self) -> None:
         due, at, item = self.queue[0]
         piece = self.toxic.attributes["rate"] * 100
-        if isinstance(item, End) or len(item) <= piece:
+        if not isinstance(item, bytes) or len(item) <= piece:
             self.leave(self.free_at)
             return
         self.queue[0] = (due, at, item[piece:])
@@ -83,7 +83,7 @@ class Slicer(Stage):
         self.uncut: list[tuple[int, int]] = []
 
     def feed(self, at: float, item: Item) -> None:
-        if isinstance(item, End) and not self.queue:
+        if not isinstance(item, bytes) and not self.queue:
             self.after.feed(at, item)
         else:
             self.hold(inf, at, item)
@@ -103,7 +103,7 @@ class Slicer(Stage):
 
     def send_piece(self, now: float) -> None:
         _, at, item = self.queue[0]
-        if isinstance(item, End):
+        if not isinstance(item, bytes):
             self.leave(now)
             return
         start, end = self.cut(len(item))
@@ -129,7 +129,7 @@ class Slicer(Stage):
     def release(self, now: float) -> None:
         sent = self.uncut[-1][0] if self.uncut else 0
         rest = b"".join(item for _, _, item in self.queue if isinstance(item, bytes))[sent:]
-        ends = [item for _, _, item in self.queue if isinstance(item, End)]
+        ends = [item for _, _, item in self.queue if not isinstance(item, bytes)]
         self.queue.clear()
         self.uncut.clear()
         self.held = 0

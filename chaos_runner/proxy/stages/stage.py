@@ -25,6 +25,7 @@ class End(enum.Enum):
     RST = "both sides are reset"
 
 
+# Ask for bytes: an instance of an enum is told three times as slowly.
 Item: TypeAlias = bytes | End
 
 

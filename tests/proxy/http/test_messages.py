@@ -73,7 +73,7 @@ def test_what_is_said_to_be_whole_is_one_message(
         assert first.head is not None
         assert end.part is Part.END
         assert {piece.part for piece in bodies} <= {Part.BODY}
-        assert reader.fresh
+        assert reader.fresh()
         if head is not None:
             assert (head.raw, head.first) == (first.head.raw, first.head.first)
             assert not head.bare or not any(first.head.field(name) for name in (b"connection", b"upgrade", b"expect"))
@@ -96,7 +96,7 @@ def test_a_reader_is_fresh_between_messages_only() -> None:
     found = []
     for part in (POST[:9], POST[9:-5], POST[-5:-1], POST[-1:]):
         list(reader.feed(part))
-        found.append(reader.fresh)
+        found.append(reader.fresh())
 
     assert found == [False, False, False, True]
 
