@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 from chaos_runner.proxy.counters import FlowCount
 from chaos_runner.proxy.http.halves import Half
 from chaos_runner.proxy.stages import STAGES
-from chaos_runner.proxy.stages.stage import End, Item, Stage
+from chaos_runner.proxy.stages.stage import CHUNK_BYTES, End, Item, Stage
 from chaos_runner.proxy.toxics import Toxic
 
 if TYPE_CHECKING:
     from chaos_runner.proxy.connection import Connection
     from chaos_runner.proxy.side import Side
 
-CHUNK_BYTES = 32 << 10
 TIMER_S_MAX = 3600.0
 
 
@@ -37,12 +36,12 @@ class Link:
         "direct",
         "early",
         "ended",
+        "glance",
         "head",
         "held_back",
         "paid",
         "sink",
         "sink_full",
-        "solo",
         "source",
         "stages",
         "timer",
@@ -58,9 +57,10 @@ class Link:
         self.sink: Side | None = None
         # Not None only where a chunk can be written at once: no toxics, no first-chunk count, both sides there.
         self.direct: Callable[[bytes], None] | None = None
+        # As `direct`, where the only stage has to be asked what of a chunk passes.
+        self.glance: Callable[[bytes], bytes | None] | None = None
         self.head: Stage | Half | Link = self
         self.stages: list[Stage | Half] = []
-        self.solo: Half | None = None  # the only stage, where it is one that mostly lets pass
         self.early: list[Item] | None = []
         self.timer: asyncio.TimerHandle | None = None
         self.timer_at = inf
@@ -86,8 +86,7 @@ class Link:
             else:
                 for start in range(0, len(item), CHUNK_BYTES):
                     self.head.feed(now, item[start : start + CHUNK_BYTES])
-        if self.solo is None or self.held_back or not self.solo.at_rest():
-            self.settle(now)
+        self.settle(now)
 
     def count_payload(self, data: bytes) -> None:
         count, size = self.count, len(data)
@@ -141,7 +140,6 @@ class Link:
         self.stages = [kept.get(toxic) or self.stage(toxic, now) for toxic in chain if self.applies(toxic)]
         if half is not None:
             self.stages.insert(len(self.stages) if self.upstream else 0, half)  # nearest to the upstream
-        self.solo = half if len(self.stages) == 1 else None
         for toxic in chain:
             self.connection.see(toxic.count)
         after: Stage | Half | Link = self
@@ -206,11 +204,22 @@ class Link:
 
     def aim(self) -> None:
         """Opens or shuts the direct path."""
-        self.direct = None
-        if self.paid and not (self.stages or self.closed or self.ended) and self.early is None:
-            sink = self.sink
-            if sink is not None and sink.connected:
-                self.direct = sink.transport.write
+        self.direct = self.glance = None
+        sink = self.sink
+        if not self.paid or self.closed or self.ended or self.early is not None or sink is None or not sink.connected:
+            return
+        if not self.stages:
+            self.direct = sink.transport.write
+        elif len(self.stages) == 1 and isinstance(half := self.stages[0], Half):
+            self.glance = half.glance
+
+    def pass_by(self, data: bytes, passing: bytes) -> None:
+        """Writes what passes of what a glance has seen."""
+        if passing is not data:
+            self.count.diverted += len(data)
+            self.count.emitted += len(passing)
+        if self.sink is not None:
+            self.sink.transport.write(passing)
 
     def arm(self, due: float, now: float) -> None:
         """Wakes the link at that time, and not at the later one that was meant before."""
@@ -244,7 +253,7 @@ class Link:
     def shut(self) -> None:
         """Carries nothing any more."""
         self.closed = True
-        self.direct = None
+        self.direct = self.glance = None
         self.stages.clear()
         if self.timer is not None:
             self.timer.cancel()

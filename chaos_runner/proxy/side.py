@@ -42,6 +42,10 @@ class Side(asyncio.Protocol):
             link.count.read += len(data)
             link.count.reads += 1
             link.direct(data)
+        elif link.glance is not None and (passing := link.glance(data)) is not None:
+            link.count.read += len(data)
+            link.count.reads += 1
+            link.pass_by(data, passing)
         else:
             link.take(data)
 

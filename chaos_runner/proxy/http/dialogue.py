@@ -7,44 +7,19 @@ there on.
 from __future__ import annotations
 
 from collections import deque
-from math import inf
 from typing import TYPE_CHECKING
 
+from chaos_runner.proxy.http.exchange import UNTOUCHED, Exchange
 from chaos_runner.proxy.http.halves import Answers, Requests
 from chaos_runner.proxy.http.messages import Head
-from chaos_runner.proxy.http.toxics import Http, HttpDelay, HttpError, HttpMalformed, HttpTruncate
+from chaos_runner.proxy.http.toxics import Http, HttpDelay, HttpError
 from chaos_runner.proxy.stages.stage import End
 from chaos_runner.proxy.toxics import Toxic, draw_request
 
 if TYPE_CHECKING:
     from chaos_runner.proxy.link import Link
 
-
-class Exchange:
-    """One request: what is done to it, and how far it is."""
-
-    __slots__ = ("answered", "close", "delay_s", "error", "hold", "method", "ready", "spoil", "upgrade")
-
-    def __init__(self, head: Head) -> None:
-        self.method, _, minor = head.first
-        self.upgrade = self.method == b"CONNECT" or (not head.bare and bool(head.field(b"upgrade")))
-        wishes = () if head.bare else head.tokens(b"connection")
-        self.close = b"close" in wishes or (minor == b"0" and b"keep-alive" not in wishes)
-        self.error: HttpError | None = None
-        self.spoil: HttpTruncate | HttpMalformed | None = None
-        self.delay_s = 0.0
-        self.ready = inf  # when a swallowed request may be answered
-        self.hold = False  # whether nothing of it goes to the service
-        self.answered = 0  # bytes of the answer's body so far
-
-    def simple(self) -> bool:
-        """Whether its answer passes as it is or not at all, and ends where its fields say."""
-        return self.spoil is None and not self.upgrade and self.method != b"HEAD"
-
-
 _SPECIAL = (b"HEAD", b"CONNECT")  # their answers end in a way of their own
-# One for all requests that nothing is done to and that say nothing special.
-UNTOUCHED = Exchange(Head(b"", (b"GET", b"/", b"1"), True))
 
 
 class Dialogue:
@@ -88,7 +63,9 @@ class Dialogue:
 
     def apply(self, toxic: Toxic, aim: Http, exchange: Exchange) -> None:
         if isinstance(aim, HttpDelay):
-            seconds = aim.seconds(f"{self.up.connection.seed_for(toxic)}/{self.number}")
+            # The seed's text alone takes a microsecond, and only jitter wants it.
+            seed = f"{self.up.connection.seed_for(toxic)}/{self.number}" if aim.jitter else ""
+            seconds = aim.seconds(seed)
             exchange.delay_s += seconds
             toxic.count.delay_s += seconds
         elif exchange.error is not None or exchange.spoil is not None:

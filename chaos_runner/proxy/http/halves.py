@@ -10,12 +10,13 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from chaos_runner.proxy.http import whole
+from chaos_runner.proxy.http.exchange import UNTOUCHED, Exchange
 from chaos_runner.proxy.http.messages import Head, NotHttp, Part, Piece, Reader
 from chaos_runner.proxy.http.toxics import GARBAGE, HttpMalformed, HttpTruncate
-from chaos_runner.proxy.stages.stage import HELD_BYTES_MAX, End, Item, Sink
+from chaos_runner.proxy.stages.stage import CHUNK_BYTES, HELD_BYTES_MAX, End, Item, Sink
 
 if TYPE_CHECKING:
-    from chaos_runner.proxy.http.dialogue import Dialogue, Exchange
+    from chaos_runner.proxy.http.dialogue import Dialogue
 
 EXCHANGES_MAX = 1000  # requests under way on one connection; more are held back
 _BODYLESS = (b"204", b"304")
@@ -29,6 +30,10 @@ class Half:
         self.after: Sink = dialogue.up
         self.queue: deque[tuple[float, float, Item]] = deque()
         self.held = 0
+
+    def glance(self, data: bytes) -> bytes | None:
+        """What passes now, with nothing left to do: mostly all of it; None where it has to be fed."""
+        raise NotImplementedError
 
     def feed(self, at: float, item: Item) -> None:
         """Takes what arrives."""
@@ -61,11 +66,6 @@ class Half:
         while self.queue:
             self.leave()
 
-    def at_rest(self) -> bool:
-        """Whether nothing is held, nothing is due, and more may come."""
-        exchanges = self.dialogue.exchanges
-        return not self.queue and (not exchanges or (len(exchanges) < EXCHANGES_MAX and not exchanges[0].hold))
-
     def full(self, share: float) -> bool:
         """True when more is under way than this share of what may be."""
         return len(self.dialogue.exchanges) > EXCHANGES_MAX * share or self.held > HELD_BYTES_MAX * share
@@ -79,24 +79,41 @@ class Requests(Half):
         self.reader = Reader(requests=True)
         self.current: Exchange | None = None
         self.until = 0.0  # when what is under way may go on
+        self.decided: tuple[Head, Exchange] | None = None  # on what a glance did not let pass
+
+    def glance(self, data: bytes) -> bytes | None:
+        """A request in one piece that is neither swallowed nor late."""
+        dialogue = self.dialogue
+        if dialogue.deaf or self.queue or not self.reader.fresh():
+            return None
+        if len(data) > CHUNK_BYTES or len(dialogue.exchanges) >= EXCHANGES_MAX:
+            return None
+        head = whole.request(data)
+        if head is None:
+            return None
+        exchange = dialogue.begin(head)
+        if exchange.hold or exchange.delay_s or self.until:
+            self.decided = head, exchange
+            return None
+        return data
 
     def feed(self, at: float, item: Item) -> None:
         """Passes on what is not swallowed; an answer of ours is due as soon as a swallowed request has ended."""
         if not isinstance(item, bytes) or self.dialogue.deaf:
             self.pass_on(at, self.until, item)
             return
-        if self.reader.fresh() and (head := whole.request(item)) is not None:
-            if not self.one(at, head).hold:
-                self.pass_on(at, self.until, item)
-                return
-        else:
+        decided, self.decided = self.decided, None
+        if decided is None and self.reader.fresh() and (head := whole.request(item)) is not None:
+            decided = head, self.dialogue.begin(head)
+        if decided is None:
             self.follow(at, item)
+        elif not self.one(at, *decided).hold:
+            self.pass_on(at, self.until, item)
         if self.dialogue.exchanges and self.dialogue.exchanges[0].hold:
             self.dialogue.down.settle(at)
 
-    def one(self, at: float, head: Head) -> Exchange:
-        """A request begins and is over."""
-        exchange = self.dialogue.begin(head)
+    def one(self, at: float, head: Head, exchange: Exchange) -> Exchange:
+        """A request has begun and is over."""
         if exchange.delay_s:
             self.until = max(self.until, at + exchange.delay_s)
         if exchange.hold:
@@ -156,6 +173,21 @@ class Answers(Half):
         self.reader = Reader(requests=False)
         self.interim = False
         self.ending: End | None = None
+
+    def glance(self, data: bytes) -> bytes | None:
+        """An answer in one piece to the only request under way, or ours instead; or one that nobody waits for."""
+        exchanges = self.dialogue.exchanges
+        if not exchanges:
+            return data
+        first = exchanges[0]
+        if first is not UNTOUCHED and (first.hold or first.close or not first.simple()):
+            return None
+        if len(exchanges) > 1 or self.ending is not None or not self.dialogue.toxics:
+            return None
+        if not self.reader.fresh() or not whole.answer(data):
+            return None
+        exchanges.popleft()
+        return data if first.error is None else first.error.answer(bodyless=False, close=False)
 
     def due(self) -> float:
         """When the next answer of ours is."""

@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias
 from chaos_runner.proxy.toxics import Toxic
 
 HELD_BYTES_MAX = 32 << 20
+CHUNK_BYTES = 32 << 10  # what comes in larger pieces is cut before the stages
 
 
 class End(enum.Enum):
