@@ -14,7 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from chaos_runner.proxy.counters import FlowCount
-from chaos_runner.proxy.http.halves import Half
+from chaos_runner.proxy.http.half import Half
 from chaos_runner.proxy.stages import STAGES
 from chaos_runner.proxy.stages.stage import CHUNK_BYTES, End, Item, Stage
 from chaos_runner.proxy.toxics import Toxic

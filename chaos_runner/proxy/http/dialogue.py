@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from chaos_runner.proxy.http.answering import Answers
+from chaos_runner.proxy.http.asking import Requests
 from chaos_runner.proxy.http.exchange import UNTOUCHED, Exchange
-from chaos_runner.proxy.http.halves import Answers, Requests
 from chaos_runner.proxy.http.messages import Head
 from chaos_runner.proxy.http.toxics import Http, HttpDelay, HttpError
 from chaos_runner.proxy.stages.stage import End

@@ -1,168 +1,21 @@
-"""The two halves of a connection's dialogue, one on each link, nearest to the upstream.
-
-Requests meet the other toxics first, and answers last, so that an answer of ours is as late as one of the service.
-"""
+"""The half of a dialogue that the service's answers pass, and ours."""
 
 from __future__ import annotations
 
-from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
 
 from chaos_runner.proxy.http import whole
 from chaos_runner.proxy.http.exchange import UNTOUCHED, Exchange
+from chaos_runner.proxy.http.half import Half
 from chaos_runner.proxy.http.messages import Head, NotHttp, Part, Piece, Reader
 from chaos_runner.proxy.http.toxics import GARBAGE, HttpMalformed, HttpTruncate
-from chaos_runner.proxy.stages.stage import CHUNK_BYTES, HELD_BYTES_MAX, End, Item, Sink
+from chaos_runner.proxy.stages.stage import End, Item
 
 if TYPE_CHECKING:
     from chaos_runner.proxy.http.dialogue import Dialogue
 
-EXCHANGES_MAX = 1000  # requests under way on one connection; more are held back
 _BODYLESS = (b"204", b"304")
-
-
-class Half:
-    """What a link sees of the dialogue: a stage like those of the other toxics."""
-
-    def __init__(self, dialogue: Dialogue) -> None:
-        self.dialogue = dialogue
-        self.after: Sink = dialogue.up
-        self.queue: deque[tuple[float, float, Item]] = deque()
-        self.held = 0
-
-    def glance(self, data: bytes) -> bytes | None:
-        """What passes now, with nothing left to do: mostly all of it; None where it has to be fed."""
-        raise NotImplementedError
-
-    def feed(self, at: float, item: Item) -> None:
-        """Takes what arrives."""
-        raise NotImplementedError
-
-    def due(self) -> float:
-        """When `wake` has something to do next."""
-        return self.queue[0][0] if self.queue else inf
-
-    def wake(self, now: float) -> None:
-        """Hands on everything that is due."""
-        while self.queue and self.queue[0][0] <= now:
-            self.leave()
-
-    def leave(self) -> None:
-        due, at, item = self.queue.popleft()
-        self.held -= len(item) if isinstance(item, bytes) else 0
-        self.after.feed(max(due, at), item)
-
-    def pass_on(self, at: float, due: float, item: Item) -> None:
-        """At `due`, and not before what came earlier."""
-        if due <= at and not self.queue:
-            self.after.feed(at, item)
-            return
-        self.queue.append((max(due, self.queue[-1][0] if self.queue else due), at, item))
-        self.held += len(item) if isinstance(item, bytes) else 0
-
-    def release(self, now: float) -> None:
-        """Hands on everything held; the toxics are gone."""
-        while self.queue:
-            self.leave()
-
-    def full(self, share: float) -> bool:
-        """True when more is under way than this share of what may be."""
-        return len(self.dialogue.exchanges) > EXCHANGES_MAX * share or self.held > HELD_BYTES_MAX * share
-
-
-class Requests(Half):
-    """What the client sends."""
-
-    def __init__(self, dialogue: Dialogue) -> None:
-        super().__init__(dialogue)
-        self.reader = Reader(requests=True)
-        self.current: Exchange | None = None
-        self.until = 0.0  # when what is under way may go on
-        self.decided: tuple[Head, Exchange] | None = None  # on what a glance did not let pass
-
-    def glance(self, data: bytes) -> bytes | None:
-        """A request in one piece that is neither swallowed nor late."""
-        dialogue = self.dialogue
-        if dialogue.deaf or self.queue or not self.reader.fresh():
-            return None
-        if len(data) > CHUNK_BYTES or len(dialogue.exchanges) >= EXCHANGES_MAX:
-            return None
-        head = whole.request(data)
-        if head is None:
-            return None
-        exchange = dialogue.begin(head)
-        if exchange.hold or exchange.delay_s or self.until:
-            self.decided = head, exchange
-            return None
-        return data
-
-    def feed(self, at: float, item: Item) -> None:
-        """Passes on what is not swallowed; an answer of ours is due as soon as a swallowed request has ended."""
-        if not isinstance(item, bytes) or self.dialogue.deaf:
-            self.pass_on(at, self.until, item)
-            return
-        decided, self.decided = self.decided, None
-        if decided is None and self.reader.fresh() and (head := whole.request(item)) is not None:
-            decided = head, self.dialogue.begin(head)
-        if decided is None:
-            self.follow(at, item)
-        elif not self.one(at, *decided).hold:
-            self.pass_on(at, self.until, item)
-        if self.dialogue.exchanges and self.dialogue.exchanges[0].hold:
-            self.dialogue.down.settle(at)
-
-    def one(self, at: float, head: Head, exchange: Exchange) -> Exchange:
-        """A request has begun and is over."""
-        if exchange.delay_s:
-            self.until = max(self.until, at + exchange.delay_s)
-        if exchange.hold:
-            exchange.ready = max(at, self.until)
-            exchange.close |= bool(head.field(b"expect"))
-        return exchange
-
-    def follow(self, at: float, data: bytes) -> None:
-        """Passes on what is not swallowed of a part of a request, or of several."""
-        passing: list[bytes] = []
-        try:
-            for piece in self.reader.feed(data):
-                if piece.head is not None:
-                    passing = self.begun(at, piece.head, passing)
-                if piece.part is Part.END:
-                    self.ended(at)
-                elif self.current is not None and not self.current.hold:
-                    passing.append(piece.content)
-        except NotHttp as why:
-            self.dialogue.give_up()
-            passing.append(why.rest)
-        self.flush(at, passing)
-
-    def begun(self, at: float, head: Head, passing: list[bytes]) -> list[bytes]:
-        """A request begins: what came before it goes on by its own time."""
-        self.current = exchange = self.dialogue.begin(head)
-        if exchange.delay_s:
-            self.flush(at, passing)
-            passing = []
-            self.until = max(self.until, at + exchange.delay_s)
-        if exchange.hold and head.field(b"expect"):
-            exchange.close, exchange.ready = True, max(at, self.until)  # the client waits for a word before its body
-        return passing
-
-    def ended(self, at: float) -> None:
-        """The request is over: an answer of ours may be given."""
-        exchange, self.current = self.current, None
-        if exchange is not None and exchange.hold:
-            exchange.ready = min(exchange.ready, max(at, self.until))
-
-    def flush(self, at: float, passing: list[bytes]) -> None:
-        if passing:
-            self.pass_on(at, self.until, passing[0] if len(passing) == 1 else b"".join(passing))
-
-    def release(self, now: float) -> None:
-        """As any, with the beginning of a request that has not come far enough."""
-        super().release(now)
-        if unread := self.reader.unread():
-            self.after.feed(now, unread)
 
 
 class Answers(Half):
