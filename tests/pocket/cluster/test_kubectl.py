@@ -154,6 +154,25 @@ def test_a_patch_a_label_a_taint_and_their_end(kubectl: Kubectl) -> None:
     assert kubectl.cluster.items(PODS.format(kubectl.namespace)) == []
 
 
+def test_what_create_makes_is_what_was_meant(kubectl: Kubectl) -> None:
+    kubectl("create", "deployment", "more", "--image=registry.invalid/none:1")
+    kubectl("create", "configmap", "words", "--from-literal=a=b")
+    kubectl("create", "secret", "generic", "words", "--from-literal=a=b")
+    kubectl("create", "serviceaccount", "robot")
+    kubectl("create", "role", "looks", "--verb=get,list", "--resource=pods,deployments.apps")
+    kubectl("create", "rolebinding", "looks", "--role=looks", f"--serviceaccount={kubectl.namespace}:robot")
+    robot = f"system:serviceaccount:{kubectl.namespace}:robot"
+
+    assert kubectl("auth", "can-i", "list", "pods", "--as", robot) == "yes\n"
+    assert "no" in kubectl("auth", "can-i", "delete", "pods", "--as", robot, fails=True)
+    assert kubectl("get", "secret", "words", "-o", "jsonpath={.data.a}") == "Yg=="
+    assert kubectl("get", "configmap", "words", "-o", "jsonpath={.data}") == '{"a":"b"}'
+    rules = '[{"apiGroups":[""],"resources":["pods"],"verbs":["get","list"]},'
+    rules += '{"apiGroups":["apps"],"resources":["deployments"],"verbs":["get","list"]}]'
+    assert kubectl("get", "role", "looks", "-o", "jsonpath={.rules}") == rules
+    kubectl("rollout", "status", "deployment/more", "--timeout=30s")
+
+
 def test_somebody_without_rights_is_told_so(kubectl: Kubectl, tmp_path: Path) -> None:
     info = kubectl.cluster.info
     path = tmp_path / "reader"

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from chaos_runner.pocket.cluster import objects, refusal
+from chaos_runner.pocket.cluster.api import protobuf
 from chaos_runner.pocket.cluster.api.answers import Query
 from chaos_runner.pocket.cluster.kinds import Kind
 from chaos_runner.pocket.cluster.objects import Obj
@@ -39,12 +40,22 @@ class DeleteOptions(msgspec.Struct, frozen=True, rename="camel"):
 
 def object_of(query: Query) -> Obj:
     """The object in a body. Raises Refusal."""
+    if media(query) == protobuf.MEDIA:
+        return _of_protobuf(query.body)
     if media(query) not in JSON_TYPES:
         raise refusal.unsupported("application/json")
     value = decoded(query.body)
     if not isinstance(value, dict):
         raise refusal.bad_request("the body is not an object")
     return dict(objects.without_nulls(value))
+
+
+def _of_protobuf(body: bytes) -> Obj:
+    try:
+        return dict(protobuf.decoded(body))
+    except protobuf.Unreadable as why:
+        # To a client that can speak both languages this means: say it in JSON.
+        raise refusal.unsupported("application/json") from why
 
 
 def media(query: Query) -> str:

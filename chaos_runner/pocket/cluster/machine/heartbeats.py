@@ -12,6 +12,7 @@ from chaos_runner.pocket.cluster.objects import Obj, at, put
 
 SILENT_AFTER_S = 10.0
 LEASE_EVERY_S = 10.0
+STATUS_EVERY_S = 60.0  # seldom: who patches a node with its version must not lose to a heartbeat
 LEASES_IN = "kube-node-lease"
 PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 CAPACITY = {"cpu": "8", "memory": "16Gi", "pods": "110", "ephemeral-storage": "100Gi"}
@@ -28,15 +29,18 @@ class Heartbeats:
         self._after_s = silent_after_s
         self._heard: dict[str, float] = {}
         self._leased: dict[str, float] = {}
+        self._written: dict[str, float] = {}
 
     def beat(self, node: str) -> None:
         """The node has said something."""
         now = time.monotonic()
         self._heard[node] = now
-        if now - self._leased.get(node, 0.0) >= LEASE_EVERY_S or not self._is_ready(node):
+        if now - self._leased.get(node, -LEASE_EVERY_S) >= LEASE_EVERY_S:
             self._leased[node] = now
-            self._write(node, ready=True)
             self._lease(node)
+        if now - self._written.get(node, -STATUS_EVERY_S) >= STATUS_EVERY_S or not self._is_ready(node):
+            self._written[node] = now
+            self._write(node, ready=True)
 
     def look(self) -> None:
         """Nodes that were silent for too long become Unknown."""
