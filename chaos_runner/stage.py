@@ -33,6 +33,8 @@ from chaos_runner.proxy.server import Server
 
 EVERY_S = 0.5
 UNUSED_S = 30.0  # from its start to its first lease, where whoever started it lives
+REACH_S = 3.0
+OTHERS_S = 2.0  # for who takes the toxic away to lead the proxy back too
 LINGER_S = 120.0  # after the last lease: a request that was under way may lead here for longer than a watch lasts
 FORSAKEN_S = 24 * 3600.0  # a Toxiproxy that does not answer may still lead here
 ORDER_BYTES_MAX = 1 << 20
@@ -66,7 +68,7 @@ class Presence:
         self.leases = leases
         self.client = client
         self.told_to_end = asyncio.Event()
-        self._wanted_at = self._known_at = clock()
+        self._wanted_at = self._leased_at = self._known_at = clock()
 
     @property
     def run(self) -> str:
@@ -83,8 +85,8 @@ class Presence:
         """Returns once nothing leads here and nobody needs it any more."""
         while True:
             if self.wanted:
-                self._wanted_at = clock()
-            elif self._over(await self.led()):
+                self._wanted_at = self._leased_at = clock()
+            elif not self._undone_by_others() and self._over(await self.led()):
                 return
             try:
                 async with asyncio.timeout(EVERY_S):
@@ -92,6 +94,11 @@ class Presence:
                 await asyncio.sleep(EVERY_S / 5)
             except TimeoutError:
                 continue
+
+    def _undone_by_others(self) -> bool:
+        """Whether whoever keeps the lease is just leading the proxy back."""
+        leased = self.run in self.leases.by_run and not self.told_to_end.is_set()
+        return leased and clock() - self._wanted_at < OTHERS_S
 
     async def led(self) -> Lead:
         """Where the proxy leads, after leading it back if it led here."""
@@ -121,8 +128,8 @@ class Presence:
         if self.told_to_end.is_set() or self.leases.released:
             return True
         if self.run in self.leases.by_run:
-            self._wanted_at = now
-        return now - self._wanted_at > (LINGER_S if self.leases.granted else UNUSED_S)
+            self._leased_at = now
+        return now - self._leased_at > (LINGER_S if self.leases.granted else UNUSED_S)
 
 
 async def gone(url: str) -> bool:
@@ -130,13 +137,27 @@ async def gone(url: str) -> bool:
     at = urlsplit(url)
     try:
         async with asyncio.timeout(stages.LOOK_S):
-            _, writer = await asyncio.open_connection(at.hostname, at.port or 80)
+            _, writer = await asyncio.open_connection(at.hostname, at.port or (443 if at.scheme == "https" else 80))
     except ConnectionRefusedError:
         return True
     except (OSError, TimeoutError):
         return False
     writer.close()
     return False
+
+
+async def unreached(upstream: str) -> str:
+    """Why nobody can be led to this address from here, as a sentence; empty where somebody can."""
+    try:
+        host, port = addresses.split(upstream)
+        async with asyncio.timeout(REACH_S):
+            _, writer = await asyncio.open_connection(host or "localhost", port)
+    except TimeoutError:
+        return f"{upstream} is not reached from this machine: no answer within {REACH_S:g} s"
+    except (OSError, ValueError) as why:
+        return f"{upstream} is not reached from this machine: {why}"
+    writer.close()
+    return ""
 
 
 def clock() -> float:
@@ -146,6 +167,9 @@ def clock() -> float:
 
 async def serve(order: Order) -> int:
     """One stage's whole life."""
+    if why := await unreached(order.upstream):
+        say(why.encode())
+        return 1
     proxies = Proxies(secrets.randbits(32))
     leases = OneLease(proxies, lambda _line: None)
     api = Api(proxies, leases)
@@ -153,8 +177,8 @@ async def serve(order: Order) -> int:
     try:
         proxy = await proxies.create(wanted)
         sock, control = addresses.listen(await addresses.resolve("127.0.0.1:0"))
-    except (AddressError, ApiError) as why:
-        say(f"{order.host}: {why}".encode())
+    except (AddressError, ApiError) as trouble:
+        say(f"{order.host}: {trouble}".encode())
         return 1
     http = Server(api.answer)
     server = await asyncio.get_running_loop().create_server(http.accept, sock=sock)

@@ -28,6 +28,7 @@ START_S = 8.0
 LINE_BYTES_MAX = 4096
 MOVE_S = 2.0
 LOOK_S = 1.0
+SETTLE_S = 0.1
 CONTROL = re.compile(r"http://127\.0\.0\.1:\d{1,5}")
 _ROOT = str(Path(__file__).resolve().parent.parent.parent)
 # It forks first: whoever starts it is not its parent, so that nobody has to wait for its end.
@@ -107,7 +108,7 @@ async def move(client: Client, name: str, upstream: str, *, enabled: bool) -> No
     Raises Doubt where that fails too: the proxy is down.
     """
     try:
-        await client.move_proxy(name, upstream, limit_s=MOVE_S)
+        await client.move_proxy(name, upstream, enabled=enabled, limit_s=MOVE_S)
     except toxics.Hung:
         raise
     except Doubt as why:
@@ -122,6 +123,9 @@ async def move(client: Client, name: str, upstream: str, *, enabled: bool) -> No
 async def put_back(client: Client, name: str, stage: str, upstream: str) -> bool:
     """Leads the proxy where it led before, if it leads to the stage; else it is left alone. Raises NotFound."""
     proxy = await client.proxy(name, limit_s=LOOK_S)
+    if not proxy.enabled:
+        await anyio.sleep(SETTLE_S)  # somebody else who leads it back has it stopped for a moment
+        proxy = await client.proxy(name, limit_s=LOOK_S)
     if not stage or proxy.upstream != stage:
         return False
     await move(client, name, upstream, enabled=proxy.enabled)

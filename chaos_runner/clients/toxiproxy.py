@@ -72,11 +72,16 @@ class Client:
             raise Doubt(f"{self.url} did not set enabled={enabled} on proxy '{name}'")
         return proxy
 
-    async def move_proxy(self, name: str, upstream: str, *, limit_s: float = CALL_S) -> toxics.Proxy:
-        """Leads a proxy elsewhere, and answers what it then is; its connections are dropped. Raises NotFound."""
-        answer = await self._call("PATCH", _path("proxies", name), {"upstream": upstream}, limit_s=limit_s)
+    async def move_proxy(self, name: str, upstream: str, *, enabled: bool, limit_s: float = CALL_S) -> toxics.Proxy:
+        """Leads a proxy elsewhere, and answers what it then is; its connections are dropped. Raises NotFound.
+
+        `enabled` is said though it may not change: of two changes at once that leave it out, the real server takes the
+        moment in which the first has stopped the proxy for what the second wants, and leaves it stopped.
+        """
+        wish = {"upstream": upstream, "enabled": enabled}
+        answer = await self._call("PATCH", _path("proxies", name), wish, limit_s=limit_s)
         proxy = self._read(toxics.Proxy, answer)
-        if proxy.upstream != upstream:
+        if (proxy.upstream, proxy.enabled) != (upstream, enabled):
             raise Doubt(f"{self.url} did not lead proxy '{name}' to {upstream}")
         return proxy
 

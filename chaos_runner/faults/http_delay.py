@@ -14,7 +14,7 @@ from chaos_runner.model import Where
 
 
 class HttpDelayFault(HttpFault, frozen=True, kw_only=True):
-    """Passes single requests on later. Needs the embedded proxy.
+    """Passes single requests on later. Needs the embedded proxy, or an HTTP stage.
 
     Unlike a latency toxic it delays a request once, however many pieces it comes in, and can mean some requests only:
     one path, one method, the health checks.

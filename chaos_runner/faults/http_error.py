@@ -11,7 +11,7 @@ from chaos_runner.faults._http import Field, HttpFault, Line
 
 
 class HttpErrorFault(HttpFault, frozen=True, kw_only=True):
-    """Answers requests with an HTTP error. Needs the embedded proxy.
+    """Answers requests with an HTTP error. Needs the embedded proxy, or an HTTP stage.
 
     `before`: the service never sees the request. `after`: it did the work, and its answer is thrown away, as when a
     load balancer gives up on it; who asks again asks for it to be done twice.

@@ -8,7 +8,10 @@ from chaos_runner.faults._http import HttpFault
 
 
 class HttpMalformedFault(HttpFault, frozen=True, kw_only=True):
-    """Answers with bytes that are no HTTP, after the service did the work, and cuts. Needs the embedded proxy."""
+    """Answers with bytes that are no HTTP, after the service did the work, and cuts.
+
+    Needs the embedded proxy, or an HTTP stage.
+    """
 
     kind: ClassVar[str] = "http_malformed"
 

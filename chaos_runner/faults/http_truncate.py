@@ -11,7 +11,10 @@ from chaos_runner.faults._http import HttpFault
 
 
 class HttpTruncateFault(HttpFault, frozen=True, kw_only=True):
-    """Lets the head of an answer and some of its body pass, then cuts the connection. Needs the embedded proxy."""
+    """Lets the head of an answer and some of its body pass, then cuts the connection.
+
+    Needs the embedded proxy, or an HTTP stage.
+    """
 
     kind: ClassVar[str] = "http_truncate"
 
