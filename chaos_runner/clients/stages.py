@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 START_S = 8.0
 LINE_BYTES_MAX = 4096
 MOVE_S = 2.0
-LOOK_S = 1.0
+LOOK_S = 2.0
 SETTLE_S = 0.1
 CONTROL = re.compile(r"http://127\.0\.0\.1:\d{1,5}")
 _ROOT = str(Path(__file__).resolve().parent.parent.parent)

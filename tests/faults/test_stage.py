@@ -264,6 +264,18 @@ async def test_without_a_ledger_and_without_the_stage_the_way_back_lies_on_the_s
     assert world.marks() == set()
 
 
+@pytest.mark.parametrize("end", ["stage", "trial"])
+async def test_what_lands_late_of_a_stage_is_found_and_taken_away(end: str, world: Staged) -> None:
+    undo = await world.staged()
+    await ERROR.revert(world.env, undo)
+    world.api.make(f"{MARK}.{end}", "late", enabled=False)
+
+    assert isinstance(await ERROR.observe(world.env, undo), Drifted)
+    await ERROR.revert(world.env, undo)
+    assert await ERROR.observe(world.env, undo) == Absent()
+    assert world.marks() == set()
+
+
 async def test_a_claim_whose_stage_led_nowhere_yet_is_found(world: Staged) -> None:
     world.api.toxic("noop", "upstream", name=MARK, toxicity=0.5)
     (undo,) = await ERROR.leftovers(world.env)
