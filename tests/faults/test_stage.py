@@ -36,6 +36,7 @@ from tests.real.stagebench import ended
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 ERROR = HttpErrorFault(status=503)
 SOON_S = 5.0
+CROWD, TURNS = 4, 80
 
 
 class Staged(ToxiWorld):
@@ -352,19 +353,33 @@ async def test_a_stage_that_cannot_listen_is_a_refusal(world: Staged) -> None:
     await env.aclose()
 
 
-async def test_two_that_lead_back_at_once_leave_the_proxy_enabled(world: Staged) -> None:
-    """As a guardian and a stage whose lease lapses may."""
+def test_several_that_lead_back_at_once_leave_the_proxy_enabled(real_proxy: toxi.Api) -> None:
+    """As a guardian and a stage whose lease lapses may; the real server would stop it for good."""
+    url, turn, doubts = f"http://{toxi.LOOP}:{real_proxy.port}", threading.Barrier(CROWD + 1), []
 
-    async def back(client: toxiproxy.Client) -> None:
-        await stages.put_back(client, "p", "127.0.0.1:9", world.rig.upstream)
+    async def back() -> None:
+        async with toxiproxy.connect(url) as client:
+            for _ in range(TURNS):
+                turn.wait(20)
+                try:
+                    await client.move_proxy("p", "127.0.0.1:9", enabled=True)
+                except Doubt as why:
+                    doubts.append(str(why))
+                turn.wait(20)
 
-    for _ in range(40):
-        world.lead("127.0.0.1:9")
-        url = f"http://127.0.0.1:{world.api.port}"
-        async with toxiproxy.connect(url) as one, toxiproxy.connect(url) as other, anyio.create_task_group() as group:
-            group.start_soon(back, one)
-            group.start_soon(back, other)
-        assert (world.upstream(), world.proxy()["enabled"]) == (world.rig.upstream, True)
+    real_proxy.make("p")
+    crowd = [threading.Thread(target=anyio.run, args=(back,)) for _ in range(CROWD)]
+    for one in crowd:
+        one.start()
+    for _ in range(TURNS):
+        real_proxy("PATCH", "/proxies/p", {"upstream": "127.0.0.1:10", "enabled": True})
+        turn.wait(20)
+        turn.wait(20)
+        assert real_proxy("GET", "/proxies/p").json["enabled"]
+    for one in crowd:
+        one.join()
+    real_proxy.clear()
+    assert doubts == []
 
 
 async def test_a_service_that_is_not_reached_from_here_is_a_refusal(world: Staged) -> None:
