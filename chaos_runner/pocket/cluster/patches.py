@@ -202,6 +202,8 @@ def _set_in_list(target: list[Any], step: str, rest: list[str], value: Any, *, i
 
 
 def _removed(target: Any, steps: list[str]) -> Any:
+    if not steps:
+        raise Unpatchable("the whole cannot be removed")
     step, *rest = steps
     if isinstance(target, list):
         where = _index(step, len(target) - 1)

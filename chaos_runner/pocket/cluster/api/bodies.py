@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from chaos_runner.pocket.cluster import objects, refusal
-from chaos_runner.pocket.cluster.api import protobuf
+from chaos_runner.pocket.cluster.api import protobuf, shapes
 from chaos_runner.pocket.cluster.api.answers import Query
 from chaos_runner.pocket.cluster.kinds import Kind
 from chaos_runner.pocket.cluster.objects import Obj
@@ -109,12 +109,8 @@ def check_kind(obj: Obj, kind: str, api_version: str) -> None:
 
 def check_metadata(kind: Kind, obj: Obj) -> Obj:
     """The metadata of an object that was sent. Raises Refusal."""
-    metadata = obj.get("metadata")
-    if metadata is not None and not isinstance(metadata, dict):
-        raise refusal.bad_request(f"{kind.name}: metadata is not an object")
-    if any(not isinstance(part, dict) for part in (obj.get("spec") or {}, obj.get("status") or {})):
-        raise refusal.bad_request(f"{kind.name}: spec and status are objects")
-    return metadata or {}
+    shapes.check(kind, obj)
+    return obj.get("metadata") or {}
 
 
 def _typed(value: Any) -> DeleteOptions:
