@@ -48,7 +48,9 @@ class Attendance:
         self.effect = Effect(fault=fault_id, confirm=confirm, able=isinstance(fault, Confirms))
         self.leased = False
         self.replaced = ""
-        self.replaced_within: float | None = getattr(fault, "replaced_within", None)
+        self.replaced_t = 0.0
+        within: float | None = getattr(fault, "replaced_within", None)
+        self.replaced_within = within if isinstance(fault, Replaces) else None
         self.figures: dict[str, float] = {}
         self._held = anyio.CancelScope()
         self._fault = fault
@@ -156,6 +158,7 @@ class Attendance:
                 self.replaced = await self._fault.replaced(self._env, self._undo)
         except (Doubt, Refused, TimeoutError):
             return
+        self.replaced_t = self._now()
 
     async def _read_effect(self) -> None:
         if not (isinstance(self._fault, Confirms) and self.effect.able) or self.effect.confirm:

@@ -87,7 +87,7 @@ async def _shielded(lane: list[Open]) -> None:
 
 async def _undo_lane(lane: list[Open]) -> None:
     for one in (one for one in lane if one.drive.life.open):
-        one.drive.replaced = one.attendance.replaced
+        one.drive.replaced, one.drive.replaced_t = one.attendance.replaced, one.attendance.replaced_t
         await one.drive.undo(patience_s=UNDO_PATIENCE_S)
     for one in lane:
         one.drive.tell()

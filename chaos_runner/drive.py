@@ -109,6 +109,7 @@ class Drive:
         self.undo_sent_t: float | None = None
         self.gone_t: float | None = None
         self.replaced = ""
+        self.replaced_t = 0.0
         self._env = env
         self._journal = journal
         self._guard = guard
@@ -327,7 +328,8 @@ class Drive:
             case "CLOSED":
                 return records.FaultClosed(fault=fault)
             case "SPENT":
-                return records.FaultSpent(fault=fault, replaced=self.replaced)
+                after = self.replaced_t - (self.injected_t or 0.0) if self.replaced else 0.0
+                return records.FaultSpent(fault=fault, replaced=self.replaced, seconds=round(after, 3))
             case "STUCK":
                 return records.FaultStuck(fault=fault, why=why)
             case _:

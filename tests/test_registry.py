@@ -53,6 +53,8 @@ def test_a_fault_s_ability_is_found_by_asking_for_it() -> None:
     }
     assert able == {
         "command": set(),
+        "node_cordon": {"Confirms", "Fences", "Scans"},
+        "node_drain": {"Confirms", "Fences", "Scans"},
         "noop": set(),
         "pod_evict": {"Confirms", "Replaces"},
         "pod_kill": {"Confirms", "Replaces"},
@@ -63,6 +65,7 @@ def test_a_fault_s_ability_is_found_by_asking_for_it() -> None:
             f"http_{what}": {"Confirms", "Fences", "Leases", "Scans"}
             for what in ("delay", "error", "malformed", "truncate")
         },
+        "scale": {"Confirms", "Fences", "Scans"},
         "toxic": {"Confirms", "Fences", "Leases", "Scans"},
     }
 

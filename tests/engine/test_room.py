@@ -12,7 +12,7 @@ import pytest
 from chaos_runner.api import Bounds, Env
 from chaos_runner.model import BlastRadius
 from chaos_runner.plan import Part
-from chaos_runner.records import Target
+from chaos_runner.records import FaultSpent, Target
 from chaos_runner.testing import FakeFault
 from tests.engine.kit import Rig, experiment, harm
 
@@ -64,6 +64,14 @@ def test_no_more_is_harmed_once_too_little_would_be_left(rig: Rig) -> None:
     assert [line for line in rig.log if line.startswith("inject")] == ["inject fake/one"]
     assert not rig.harmed
     assert {key for key, _ in Sharing.asked} == {"fake/one", "fake/two"}
+
+
+def test_how_long_a_replacement_took_is_told_to_the_second(rig: Rig) -> None:
+    rig.run(experiment(harm(fault="fake_kill", replaced_after=4.0)))
+    (spent,) = rig.records(FaultSpent)
+
+    assert spent.replaced
+    assert 4.0 <= spent.seconds <= 5.1
 
 
 def test_parts_count_in_the_blast_radius(rig: Rig) -> None:

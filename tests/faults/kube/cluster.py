@@ -10,6 +10,7 @@ import copy
 import itertools
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -250,12 +251,62 @@ def _merge(into: Object, patch: Object) -> None:
             into[key] = value
 
 
+class Door:
+    """The way to the server; closed, connections are refused and those that were open are cut."""
+
+    def __init__(self, to: int) -> None:
+        self._to = to
+        self._live: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self.port = 0
+        self.open()
+
+    def open(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        self._start(self._accept, self._listener)
+
+    def close(self) -> None:
+        for one in (self._listener, *self._live):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in list(self._threads):
+            thread.join(5)
+        for one in (self._listener, *self._live):
+            one.close()
+        self._live.clear()
+        self._threads.clear()
+
+    def _start(self, work: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._to))
+                self._live += [near, far]
+                self._start(_pass_on, near, far)
+                self._start(_pass_on, far, near)
+
+
+def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := one.recv(65536):
+            other.sendall(piece)
+    with contextlib.suppress(OSError):
+        other.shutdown(socket.SHUT_WR)
+
+
 class Place:
     """A cluster that is being served, and the way to it."""
 
-    def __init__(self, memory: InMemory, api: Api, environment: Environment) -> None:
+    def __init__(self, memory: InMemory, api: Api, door: Door, environment: Environment) -> None:
         self.memory = memory
         self.api = api
+        self.door = door
         self.environment = environment
         self._envs: list[Env] = []
 
@@ -287,8 +338,9 @@ def served(folder: Any) -> Iterator[Place]:
     """An empty cluster with its kubeconfig in the folder."""
     memory = InMemory()
     api = Api(memory.act)
+    door = Door(api.port)
     config = {
-        "clusters": [{"name": "lab", "cluster": {"server": api.url}}],
+        "clusters": [{"name": "lab", "cluster": {"server": f"http://127.0.0.1:{door.port}"}}],
         "users": [{"name": "me", "user": {"token": "t"}}],
         "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "me"}}],
         "current-context": "lab",
@@ -297,6 +349,7 @@ def served(folder: Any) -> Iterator[Place]:
     path.write_text(json.dumps(config))
     path.chmod(0o600)
     try:
-        yield Place(memory, api, Environment(cluster=Cluster(kubeconfig=f"file:{path}", uid=UID)))
+        yield Place(memory, api, door, Environment(cluster=Cluster(kubeconfig=f"file:{path}", uid=UID)))
     finally:
+        door.close()
         api.close()

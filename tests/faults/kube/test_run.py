@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -62,9 +64,26 @@ class Runner:
 
 
 @pytest.fixture
-def runner(tmp_path: Path, place: Place) -> Iterator[Runner]:
+def runner(tmp_path: Path, place: Place) -> Runner:
     place.memory.workload("deployments", "shop", "payments", 3)
+    for name in ("n1", "n2"):
+        place.memory.node(name)
     return Runner(tmp_path, place)
+
+
+async def until(holds: Callable[[], bool], within_s: float) -> None:
+    with anyio.fail_after(within_s):
+        while not holds():
+            await anyio.sleep(0.05)
+
+
+def cordoned(place: Place) -> bool:
+    return bool(place.memory.all("nodes", "")["n1"]["spec"].get("unschedulable"))
+
+
+def clean(place: Place) -> bool:
+    node = place.memory.all("nodes", "")["n1"]
+    return bool(node["spec"] == {} and node["metadata"]["annotations"] == {})
 
 
 async def test_a_run_kills_one_pod_sees_it_replaced_and_holds(runner: Runner, place: Place) -> None:
@@ -89,3 +108,64 @@ async def test_a_run_whose_pod_nobody_replaces_has_deviated(runner: Runner, plac
 
     assert code == 1, said
     assert "nothing took its place within 9s" in said
+
+
+async def test_a_drain_evicts_every_pod_sees_each_replaced_and_uncordons(runner: Runner, place: Place) -> None:
+    runner.write("node_drain", "{node: n1}", "{pods_in_total: 3}")
+    code, said = await runner.call("run", "e.yaml", "--no-report")
+
+    assert code == 0, said
+    assert clean(place)
+    assert {one["spec"]["nodeName"] for one in place.memory.all("pods").values()} == {"n2"}
+    paths = [change.rpartition("/")[2] for change in place.changes()]
+    assert paths == ["n1", "eviction", "eviction", "eviction", "n1"]
+
+
+async def test_a_killed_runner_s_node_takes_pods_again_and_the_pods_are_left_to_their_owner(
+    runner: Runner, place: Place
+) -> None:
+    runner.write("node_drain", "{node: n1}", "{pods_in_total: 3}", hold="60s")
+    with runner.start("run", "e.yaml", "--no-report") as process:
+        try:
+            await until(lambda: len(place.changes()) == 4, 60)
+            os.kill(process.pid, signal.SIGKILL)
+            await until(lambda: clean(place), 15)
+        finally:
+            process.kill()
+            process.communicate()
+    code, said = await runner.call("status")
+    assert code == 0, said
+
+
+async def test_a_server_that_is_gone_in_the_middle_and_back_is_undone(runner: Runner, place: Place) -> None:
+    runner.write("node_cordon", "{node: n1}")
+    with runner.start("run", "e.yaml", "--no-report") as process:
+        try:
+            await until(lambda: cordoned(place), 60)
+            await anyio.sleep(2)
+            place.door.close()
+            await anyio.sleep(14)
+            assert cordoned(place)
+            place.door.open()
+            said, _ = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=90))
+        finally:
+            process.kill()
+    assert clean(place)
+    assert "NOT_REVERTED" not in said
+    assert process.returncode in {0, 3}, said
+
+
+async def test_a_server_that_stays_away_is_told_with_what_is_left_and_the_command(runner: Runner, place: Place) -> None:
+    runner.write("node_cordon", "{node: n1}")
+    with runner.start("run", "e.yaml", "--no-report") as process:
+        try:
+            await until(lambda: cordoned(place), 60)
+            place.door.close()
+            said, _ = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=150))
+        finally:
+            process.kill()
+    assert process.returncode == 5, said
+    assert "node/n1" in said
+    assert "chaos-runner recover" in said
+    place.door.open()
+    await until(lambda: clean(place), 60)  # its guardian goes on trying
