@@ -15,14 +15,14 @@ import msgspec
 
 from chaos_runner import load, spelling
 from chaos_runner.api import Refused
-from chaos_runner.clients.kubernetes.users import Impersonation, User
+from chaos_runner.clients.kubernetes.users import Hidden, Impersonation, User
 
 DEFAULT = "~/.kube/config"
 FILES_MAX = 32
 
 
-class ServerEntry(msgspec.Struct, frozen=True, rename="kebab"):
-    """An API server as a kubeconfig describes it."""
+class ServerEntry(Hidden, frozen=True, rename="kebab"):
+    """An API server as a kubeconfig describes it; the address of a proxy may hold a password."""
 
     server: str = ""
     certificate_authority: str = ""

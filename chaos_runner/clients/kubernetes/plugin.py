@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from collections.abc import Collection
@@ -12,6 +13,7 @@ import msgspec
 
 from chaos_runner.api import Doubt, Refused
 from chaos_runner.clients import commands
+from chaos_runner.clients.kubernetes import tls
 from chaos_runner.clients.kubernetes.kubeconfig import ServerEntry
 from chaos_runner.clients.kubernetes.users import Hidden, Plugin
 
@@ -85,11 +87,12 @@ def _issued(plugin: Plugin, result: commands.Result) -> Issued:
 def _info(plugin: Plugin, server: ServerEntry) -> str:
     spec: dict[str, Any] = {"interactive": False}
     if plugin.provide_cluster_info:
+        authority = tls.pem("certificate-authority", server.certificate_authority_data, server.certificate_authority)
         spec["cluster"] = {
             "server": server.server,
             "tls-server-name": server.tls_server_name,
             "insecure-skip-tls-verify": server.insecure_skip_tls_verify,
-            "certificate-authority-data": server.certificate_authority_data,
+            "certificate-authority-data": base64.b64encode(authority).decode(),
             "proxy-url": server.proxy_url,
         }
     asked = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}

@@ -120,7 +120,8 @@ def test_nothing_that_a_kubeconfig_holds_is_shown() -> None:
     user = kubeconfig.User(**secrets)
 
     assert "sesame" not in repr(user)
-    assert "sesame" not in str(kubeconfig.Chosen("c", kubeconfig.ServerEntry(), user))
+    server = kubeconfig.ServerEntry(proxy_url="http://me:sesame@proxy:3128")
+    assert "sesame" not in str(kubeconfig.Chosen("c", server, user))
 
 
 def test_ways_to_log_in_that_kubernetes_gave_up_are_named() -> None:
