@@ -115,11 +115,16 @@ class Plane:
         )
 
     def start_controllers(self) -> None:
-        common = (f"--kubeconfig={self.folder}/controllers.conf", "--leader-elect=false", "--secure-port=0")
+        common = (
+            f"--kubeconfig={self.folder}/controllers.conf",
+            "--leader-elect=false",
+            "--secure-port=0",
+            "--authentication-skip-lookup=true",  # there is no authority of proxies, and they would ask for it for ever
+        )
         self._run(
             "kube-controller-manager",
             *common,
-            f"--controllers={','.join(CONTROLLERS)}",
+            f"--controllers={','.join(f'{name}-controller' for name in CONTROLLERS)}",
             f"--service-account-private-key-file={self.folder}/accounts.key",
             f"--root-ca-file={self.folder}/{AUTHORITY}",
             "--kube-api-qps=1000",
