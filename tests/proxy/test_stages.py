@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chaos_runner.proxy.counters import ToxicCount
 from chaos_runner.proxy.stages import STAGES
 from chaos_runner.proxy.stages.stage import End, Item, Stage
-from chaos_runner.proxy.toxics import Toxic, draw
+from chaos_runner.proxy.toxics import Toxic, draw, draw_request
 
 
 class Bench:
@@ -195,6 +195,14 @@ def test_draws_are_even_and_repeatable(seed: int, name: str) -> None:
     assert drawn == [draw(seed, number, name) for number in range(300)]
     assert all(0 <= one < 1 for one in drawn)
     assert 0.35 < sum(drawn) / 300 < 0.65
+
+
+def test_every_request_has_a_draw_of_its_own() -> None:
+    drawn = [draw_request(1, 2, "slow", number) for number in range(300)]
+
+    assert drawn == [draw_request(1, 2, "slow", number) for number in range(300)]
+    assert len(set(drawn)) == 300
+    assert 0.4 < sum(drawn) / 300 < 0.6
 
 
 def test_a_runs_draws_do_not_depend_on_its_id() -> None:

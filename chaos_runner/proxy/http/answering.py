@@ -33,7 +33,7 @@ class Answers(Half):
         if not exchanges:
             return data
         first = exchanges[0]
-        if first is not UNTOUCHED and (first.hold or first.close or not first.simple()):
+        if first is not UNTOUCHED and (first.close or not first.simple()):
             return None
         if len(exchanges) > 1 or self.ending is not None or not self.dialogue.toxics:
             return None

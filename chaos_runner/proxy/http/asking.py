@@ -27,7 +27,7 @@ class Requests(Half):
     def glance(self, data: bytes) -> bytes | None:
         """A request in one piece that is neither swallowed nor late."""
         dialogue = self.dialogue
-        if dialogue.deaf or self.queue or not self.reader.fresh():
+        if dialogue.deaf or not self.reader.fresh():
             return None
         if len(data) > CHUNK_BYTES or len(dialogue.exchanges) >= EXCHANGES_MAX:
             return None

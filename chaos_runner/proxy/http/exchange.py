@@ -11,19 +11,18 @@ from chaos_runner.proxy.http.toxics import HttpError, HttpMalformed, HttpTruncat
 class Exchange:
     """One request: what is done to it, and how far it is."""
 
-    __slots__ = ("answered", "close", "delay_s", "error", "hold", "method", "ready", "spoil", "upgrade")
+    error: HttpError | None = None
+    spoil: HttpTruncate | HttpMalformed | None = None
+    delay_s = 0.0
+    ready = inf  # when a swallowed request may be answered
+    hold = False  # whether nothing of it goes to the service
+    answered = 0  # bytes of the answer's body so far
 
     def __init__(self, head: Head) -> None:
         self.method, _, minor = head.first
         self.upgrade = self.method == b"CONNECT" or (not head.bare and bool(head.field(b"upgrade")))
         wishes = () if head.bare else head.tokens(b"connection")
         self.close = b"close" in wishes or (minor == b"0" and b"keep-alive" not in wishes)
-        self.error: HttpError | None = None
-        self.spoil: HttpTruncate | HttpMalformed | None = None
-        self.delay_s = 0.0
-        self.ready = inf  # when a swallowed request may be answered
-        self.hold = False  # whether nothing of it goes to the service
-        self.answered = 0  # bytes of the answer's body so far
 
     def simple(self) -> bool:
         """Whether its answer passes as it is or not at all, and ends where its fields say."""

@@ -58,7 +58,8 @@ class Aim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     def means(self, head: Head) -> bool:
         """Whether a request is meant at all."""
-        if not self.match.fits(head):
+        match = self.match
+        if (match.path or match.methods or match.headers) and not match.fits(head):
             return False
         if not self.exclude:
             return True

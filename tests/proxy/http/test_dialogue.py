@@ -33,7 +33,7 @@ ANSWERS = (OK, EMPTY, PARTED, INTERIM)
 TOXICS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("http_error", {"share": 0}),
     ("http_error", {"share": 0.5, "body": "no"}),
-    ("http_error", {"when": "after", "match": {"path": "/[ab]"}}),
+    ("http_error", {"when": "after", "match": {"path": "/[abc]"}}),
     ("http_error", {"match": {"methods": ["POST"]}, "max_affected": 1}),
     ("http_delay", {"delay": 0}),
     ("http_truncate", {"bytes": 1, "share": 0.2}),
@@ -131,22 +131,66 @@ def test_what_no_toxic_hits_passes_byte_for_byte() -> None:
         assert seen.client == OK * 4
 
 
+class Talk:
+    """A connection that is past its first exchange, and its two ends."""
+
+    def __init__(self, kind: str, **attributes: Any) -> None:
+        proxy = Still("p", "", "127.0.0.1:9", 7)
+        settings = toxics.settings(kind, attributes, None)
+        proxy.add_toxic("t", kind, "downstream", toxicity=1.0, settings=settings)
+        self.connection, self.client, self.service = Connection(proxy, 3), Wire(), Wire()
+        self.connection.client.connection_made(self.client)
+        self.connection.server.connection_made(self.service)
+        self.connection.joined()
+        self.ask(GET.replace(b"/a", b"/first"))
+        self.say(OK)
+        self.client.sent = self.service.sent = b""
+
+    def ask(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.connection.client.data_received(piece)
+
+    def say(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self.connection.server.data_received(piece)
+
+
 @pytest.mark.parametrize(("request_", "answer"), [(HEAD, OK[:-2]), (KEPT, EMPTY)])
 def test_what_follows_an_answer_without_a_body_is_not_its_body(request_: bytes, answer: bytes) -> None:
     async def pipelined() -> bytes:
-        proxy = Still("p", "", "127.0.0.1:9", 7)
-        wanted = toxics.settings("http_error", {"when": "after", "match": {"path": "/a"}}, None)
-        proxy.add_toxic("t", "http_error", "downstream", toxicity=1.0, settings=wanted)
-        connection, client, service = Connection(proxy, 3), Wire(), Wire()
-        connection.client.connection_made(client)
-        connection.server.connection_made(service)
-        connection.joined()
-        connection.client.data_received(request_ + GET)
-        for piece in (answer + OK[:2], OK[2:-2], OK[-2:]):
-            connection.server.data_received(piece)
-        return client.sent
+        talk = Talk("http_error", when="after", match={"path": "/a"})
+        talk.ask(request_ + GET)
+        talk.say(answer + OK[:2], OK[2:-2], OK[-2:])
+        return talk.client.sent
 
     assert asyncio.run(pipelined()).startswith(answer + b"HTTP/1.1 503 ")
+
+
+def test_an_answer_of_ours_waits_for_the_service_s_before_it() -> None:
+    async def pipelined() -> tuple[bytes, bytes]:
+        talk = Talk("http_error", match={"path": "/a"})
+        talk.ask(KEPT, GET)
+        before = talk.client.sent
+        talk.say(OK)
+        return before, talk.client.sent
+
+    before, after = asyncio.run(pipelined())
+
+    assert before == b""
+    assert after.startswith(OK + b"HTTP/1.1 503 ")
+
+
+def test_a_request_does_not_overtake_a_late_one() -> None:
+    async def pipelined() -> tuple[bytes, bytes]:
+        talk = Talk("http_delay", delay=50, match={"path": "/a"})
+        talk.ask(GET, KEPT)
+        before = talk.service.sent
+        async with asyncio.timeout(10):
+            while len(talk.service.sent) < len(GET + KEPT):
+                await asyncio.sleep(0.01)
+        return before, talk.service.sent
+
+    assert asyncio.run(pipelined()) == (b"", GET + KEPT)
 
 
 def test_an_error_s_answer_says_close_and_has_a_body_only_where_it_should() -> None:
