@@ -155,3 +155,50 @@ def until(seen: Callable[[], Any], within_s: float = 30.0) -> Any:
         assert time.monotonic() < deadline, f"not seen within {within_s:g} s"
         time.sleep(0.05)
     return found
+
+
+PORT = 8080
+DEPLOYMENTS, PODS = "/apis/apps/v1/namespaces/{}/deployments", "/api/v1/namespaces/{}/pods"
+
+
+def namespace(cluster: Client, name: str) -> str:
+    cluster.make("/api/v1/namespaces", {"metadata": {"name": name}})
+    return name
+
+
+def workload(app: str, replicas: int, image: str = "registry.invalid/none:1", **pod: Any) -> Any:
+    container = {"name": "main", "image": image, "ports": [{"containerPort": PORT}]}
+    template = {"metadata": {"labels": {"app": app}}, "spec": {"containers": [container], **pod}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": app}}, "template": template}
+    return {"metadata": {"name": app}, "spec": spec}
+
+
+def shop(service: str, replicas: int, **pod: Any) -> Any:
+    return workload(service, replicas, f"chaos-runner-shop-{service}:1", **pod)
+
+
+def ready(cluster: Client, ns: str, app: str = "") -> list[Any]:
+    pods = cluster.items(PODS.format(ns) + (f"?labelSelector=app%3D{app}" if app else ""))
+    return [pod for pod in pods if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]]
+
+
+def is_ready(obj: Any) -> bool:
+    return any((one["type"], one["status"]) == ("Ready", "True") for one in obj["status"].get("conditions", ()))
+
+
+def name(obj: Any) -> str:
+    return str(obj["metadata"]["name"])
+
+
+def pid_of(pod: Any) -> int:
+    return int(pod["status"]["containerStatuses"][0]["containerID"].removeprefix("pid://"))
+
+
+def answer(address: str, port: int, path: str) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection(address, port, timeout=5)
+    try:
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        return reply.status, json.loads(reply.read())
+    finally:
+        connection.close()

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from chaos_runner.pocket.cluster.kubeconfig import text
-from tests.pocket.cluster.kit import Client, until
-from tests.pocket.cluster.test_cluster import PODS, name, ready
+from tests.pocket.cluster.kit import PODS, Client, name, ready, until
 
 LIMIT_S = 60
 FOUND = [*filter(None, os.environ.get("KUBECTLS", "").split(os.pathsep)), *filter(None, [shutil.which("kubectl")])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -136,6 +137,15 @@ def _share_nothing(one: Slot, other: Slot) -> None:
     assert one.number != other.number
     assert {one.pod(n) for n in range(3)}.isdisjoint({other.pod(n) for n in range(3)})
     assert one.service(set()) != other.service(set())
+
+
+def test_a_slot_that_somebody_listens_in_is_not_taken() -> None:
+    with contextlib.closing(Slot()) as slot:
+        address = slot.pod(0)
+        with socket.create_server((address, 0)):
+            slot.close()
+            with contextlib.closing(Slot()) as other:
+                assert other.number != slot.number
 
 
 def test_an_address_that_was_given_back_is_given_out_last() -> None:

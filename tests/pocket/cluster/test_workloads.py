@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.pocket.cluster.kit import MERGE, Client, until
-from tests.pocket.cluster.test_cluster import DEPLOYMENTS, PODS, name, namespace, ready, workload
+from tests.pocket.cluster.kit import DEPLOYMENTS, MERGE, PODS, Client, name, namespace, ready, until, workload
 
 pytestmark = pytest.mark.world
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 SLOTS = 32
+LISTENERS, LISTEN = Path("/proc/net/tcp"), "0A"
 WIDTH = 8
 NODES_MAX = WIDTH
 HOSTS = range(2, 255)
@@ -26,7 +28,8 @@ class Slot:
 
     def __init__(self) -> None:
         self._held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.number = next((n for n in range(SLOTS) if self._take(n)), -1)
+        busy = _busy()
+        self.number = next((n for n in range(SLOTS) if n not in busy and self._take(n)), -1)
         if self.number < 0:
             self._held.close()
             raise NoAddress(f"not started: {SLOTS} pocket clusters run on this machine already")
@@ -83,6 +86,17 @@ class Slot:
                 self._last[net] = host
                 return f"{net}.{host}"
         raise NoAddress(f"no address is left in {net}.0/24")
+
+
+def _busy() -> set[int]:
+    """Slots whose addresses somebody listens on, whoever that is: a pod must not be taken for another one."""
+    found: set[int] = set()
+    for line in LISTENERS.read_text().splitlines()[1:]:
+        local, state = line.split()[1], line.split()[3]
+        address = bytes.fromhex(local.partition(":")[0])[::-1]  # in the order of the machine; ours are little-endian
+        if state == LISTEN and address[0] == 127 and address[1] in (77, 78):
+            found.add(address[2] // WIDTH)
+    return found
 
 
 def _round(last: int) -> Iterator[int]:
