@@ -333,6 +333,15 @@ class Probe(Protocol):
 
 
 @runtime_checkable
+class Follows(Protocol):
+    """A probe that keeps up with what it reads between two samples."""
+
+    def following(self, env: Env) -> contextlib.AbstractAsyncContextManager[None]:
+        """Follows for as long as the block runs. Does not wait, and raises nothing: `read` tells what is wrong."""
+        ...
+
+
+@runtime_checkable
 class Secretive(Protocol):
     """A probe whose fields name secrets."""
 

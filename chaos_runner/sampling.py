@@ -15,7 +15,7 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from chaos_runner import expect, histogram
-from chaos_runner.api import Env, Metric, Probe, Reading, SampleStream, Streams, Unknown
+from chaos_runner.api import Env, Follows, Metric, Probe, Reading, SampleStream, Streams, Unknown
 from chaos_runner.clock import Clock, nursery
 from chaos_runner.expect import Clause
 from chaos_runner.model import Check
@@ -121,6 +121,9 @@ class Sampling:
             for name in self._streaming():
                 await self._open(name, first, stack)
             for name in self._checks.keys() - set(self._streaming()):
+                probe: object = self._probes[name]
+                if isinstance(probe, Follows):
+                    await stack.enter_async_context(probe.following(self._env))
                 self._poll(name, first, group)
             try:
                 yield first

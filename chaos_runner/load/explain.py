@@ -68,7 +68,7 @@ def _section(title: str, cls: Any, parsed: Container[type], kinds: Kinds) -> str
     lines = [f"{title}: {summary(cls)}"]
     lines += _table(keyed.keys(cls, kinds), parsed)
     targets = getattr(cls, OPEN["target"], None)
-    if targets is not None:
+    if isinstance(targets, type):  # a probe may have a field of that name
         lines += ["", "target:", *_table(fields(targets), parsed)]
     return "\n".join(lines)
 
