@@ -47,6 +47,7 @@ class Link:
         "timer",
         "timer_at",
         "upstream",
+        "write",
     )
 
     def __init__(self, connection: Connection, upstream: bool, count: FlowCount) -> None:
@@ -57,8 +58,9 @@ class Link:
         self.sink: Side | None = None
         # Not None only where a chunk can be written at once: no toxics, no first-chunk count, both sides there.
         self.direct: Callable[[bytes], None] | None = None
-        # As `direct`, where the only stage has to be asked what of a chunk passes.
+        # As `direct`, where the only stage has to be asked what of a chunk passes; that is then written.
         self.glance: Callable[[bytes], bytes | None] | None = None
+        self.write: Callable[[bytes], None]
         self.head: Stage | Half | Link = self
         self.stages: list[Stage | Half] = []
         self.early: list[Item] | None = []
@@ -211,15 +213,7 @@ class Link:
         if not self.stages:
             self.direct = sink.transport.write
         elif len(self.stages) == 1 and isinstance(half := self.stages[0], Half):
-            self.glance = half.glance
-
-    def pass_by(self, data: bytes, passing: bytes) -> None:
-        """Writes what passes of what a glance has seen."""
-        if passing is not data:
-            self.count.diverted += len(data)
-            self.count.emitted += len(passing)
-        if self.sink is not None:
-            self.sink.transport.write(passing)
+            self.glance, self.write = half.glance, sink.transport.write
 
     def arm(self, due: float, now: float) -> None:
         """Wakes the link at that time, and not at the later one that was meant before."""

@@ -45,7 +45,10 @@ class Side(asyncio.Protocol):
         elif link.glance is not None and (passing := link.glance(data)) is not None:
             link.count.read += len(data)
             link.count.reads += 1
-            link.pass_by(data, passing)
+            if passing is not data:
+                link.count.diverted += len(data)
+                link.count.emitted += len(passing)
+            link.write(passing)
         else:
             link.take(data)
 
