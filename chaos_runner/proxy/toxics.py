@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import struct
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -157,24 +158,23 @@ def belongs_to(run: str, name: str) -> bool:
 
 def draw(seed: int, connection: int, name: str) -> float:
     """The number in [0, 1) that a connection has for a toxic: always the same, whatever happens around it."""
-    return _number(hashlib.blake2b(f"{seed}/{connection}/{lot(name)}".encode(), digest_size=8).digest())
+    return _numbers(f"{seed}/{connection}/{lot(name)}", 1)[0]
 
 
 def draw_request(seed: int, connection: int, name: str, request: int) -> float:
     """The number in [0, 1) that one request on a connection has for a toxic; always the same, too."""
-    start = request % DRAWS_AT_ONCE * 8
-    return _number(_draws(seed, connection, name, request // DRAWS_AT_ONCE)[start : start + 8])
+    return _draws(seed, connection, name, request // DRAWS_AT_ONCE)[request % DRAWS_AT_ONCE]
 
 
 # Most of the price of a draw is the hash, and one hash is enough for eight.
 @functools.lru_cache(maxsize=4096)
-def _draws(seed: int, connection: int, name: str, block: int) -> bytes:
-    text = f"{seed}/{connection}/{lot(name)}/{block}"
-    return hashlib.blake2b(text.encode(), digest_size=8 * DRAWS_AT_ONCE).digest()
+def _draws(seed: int, connection: int, name: str, block: int) -> tuple[float, ...]:
+    return _numbers(f"{seed}/{connection}/{lot(name)}/{block}", DRAWS_AT_ONCE)
 
 
-def _number(digest: bytes) -> float:
-    return int.from_bytes(digest, "big") / (1 << 64)
+def _numbers(text: str, count: int) -> tuple[float, ...]:
+    digest = hashlib.blake2b(text.encode(), digest_size=8 * count).digest()
+    return tuple(number / (1 << 64) for number in struct.unpack(f">{count}Q", digest))
 
 
 def lot(name: str) -> str:

@@ -11,6 +11,7 @@ import fnmatch
 import functools
 import http
 import random
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -30,16 +31,23 @@ _AROUND = {"http_error": "abort", "http_delay": "delay"}  # what Envoy puts arou
 _UNITS = {"h": 3_600_000.0, "m": 60_000.0, "ms": 1.0, "s": 1000.0, "us": 0.001}
 
 
-class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
     """Which requests are meant: all that is stated has to fit. A path may hold `*`; the query does not count."""
 
     methods: Annotated[tuple[Annotated[str, Meta(pattern="^[A-Z]{1,20}$")], ...], Meta(max_length=20)] = ()
     path: Annotated[str, Meta(max_length=1000)] = ""
     headers: Annotated[dict[Field, Value], Meta(max_length=20)] = {}
 
+    @functools.cached_property
+    def _start(self) -> bytes:
+        """How a path has to begin: most are told apart without looking at the pattern."""
+        return re.split(r"[*?\[]", self.path, maxsplit=1)[0].encode("latin-1", "ignore")
+
     def fits(self, head: Head) -> bool:
         """Whether a request is one of these."""
         if self.methods and head.first[0].decode("latin-1") not in self.methods:
+            return False
+        if not head.first[1].startswith(self._start) and head.first[1].startswith(b"/"):
             return False
         if self.path and not fnmatch.fnmatchcase(path_of(head), self.path):
             return False
