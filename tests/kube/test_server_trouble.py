@@ -57,31 +57,54 @@ async def test_a_mirror_outlives_a_restart_of_the_api_server(ground: real_ground
         assert pods.trouble == ""
 
 
-async def test_a_request_to_a_frozen_server_is_doubt_and_what_came_of_it_can_be_read(
+ZOMBIE = {"metadata": {"annotations": {"chaos-runner/run": "zombie"}}}
+LATER = {"metadata": {"annotations": {"chaos-runner/run": "later"}}}
+
+
+async def test_a_frozen_server_is_sent_nothing_and_nothing_lands_after_the_thaw(ground: real_ground.RealGround) -> None:
+    """It cannot shake hands, and no request leaves before that."""
+    name, process = ground.node(), ground.plane.processes["kube-apiserver"]
+    async with connection.connect(chosen(ground, "plain")) as cluster:
+        node = await lists.get(cluster, Node, None, name)
+        named = {"uid": node.metadata.uid, "resource_version": node.metadata.resource_version}
+        process.send_signal(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            with pytest.raises(refusals.Unreachable, match="not sent"):
+                await writes.merge(cluster, Node, None, name, ZOMBIE, limit_s=1.0, **named)
+            assert time.monotonic() - began < 5
+        finally:
+            process.send_signal(signal.SIGCONT)
+        await anyio.sleep(1)
+        seen = await lists.get(cluster, Node, None, name, limit_s=20)
+        assert "chaos-runner/run" not in (seen.metadata.annotations or {})
+
+
+async def test_a_request_that_got_no_answer_is_doubt_and_what_came_of_it_can_be_read(
     ground: real_ground.RealGround,
 ) -> None:
-    """Whether it still lands after the thaw is anybody's guess; that its version protects the object is not."""
-    process = ground.plane.processes["kube-apiserver"]
+    """With its store frozen the server takes the request. Whether it lands after the thaw is anybody's guess; that
+    the version protects the object from one that lands still later is not.
+    """
+    name, process = ground.node(), ground.plane.processes["etcd"]
     async with connection.connect(chosen(ground, "plain")) as cluster:
-        node = await lists.get(cluster, Node, None, ground.node())
+        node = await lists.get(cluster, Node, None, name)
         named = {"uid": node.metadata.uid, "resource_version": node.metadata.resource_version}
-        patch = {"metadata": {"annotations": {"chaos-runner/run": "zombie"}}}
         process.send_signal(signal.SIGSTOP)
         try:
             began = time.monotonic()
             with pytest.raises(Doubt):
-                await writes.merge(cluster, Node, None, ground.node(), patch, limit_s=1.0, **named)
-            assert time.monotonic() - began < 5
+                await writes.merge(cluster, Node, None, name, ZOMBIE, limit_s=2.0, **named)
+            assert time.monotonic() - began < 8
         finally:
             process.send_signal(signal.SIGCONT)
-        other = {"metadata": {"annotations": {"chaos-runner/run": "later"}}}
         try:
-            await writes.merge(cluster, Node, None, ground.node(), other, limit_s=20, **named)
+            await writes.merge(cluster, Node, None, name, LATER, limit_s=20, **named)
             expected = "later"
         except refusals.Conflict:
             expected = "zombie"
-        await anyio.sleep(1)  # the zombie, if it comes now, comes too late: the version is another one
-        seen = await lists.get(cluster, Node, None, ground.node(), limit_s=20)
+        await anyio.sleep(1)
+        seen = await lists.get(cluster, Node, None, name, limit_s=20)
         assert (seen.metadata.annotations or {})["chaos-runner/run"] == expected
 
 

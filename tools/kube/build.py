@@ -39,7 +39,9 @@ def folder() -> Path:
 
 
 def built() -> Path | None:
-    """The folder with all programs, where they were built."""
+    """The folder with all programs, where they were built, or where KUBE_PROGRAMS says that they are."""
+    if given := os.environ.get("KUBE_PROGRAMS"):
+        return Path(given)
     if shutil.which("go") is None:
         return None
     found = folder()

@@ -25,6 +25,7 @@ OBJECT_BYTES_MAX = 8 << 20
 PAGES_KEPT = 1
 WAIT_MIN_S, WAIT_MAX_S = 0.2, 5.0
 SEND_S = 0.05
+CONNECT_SHARE = 0.4
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 JSON = "application/json"
 
@@ -98,7 +99,15 @@ class Cluster:
         every = headers + await self._credentials.headers()
         with told(what, self.url):
             answer = await http.exchange(
-                client, method, self.url + path, headers=every, body=body, limit_s=limit_s, body_max=body_max
+                client,
+                method,
+                self.url + path,
+                headers=every,
+                body=body,
+                limit_s=limit_s,
+                # For the connection, and again for its handshake: one cut off from outside leaves a socket behind.
+                connect_s=min(http.CONNECT_S, limit_s * CONNECT_SHARE),
+                body_max=body_max,
             )
         return answers.judged(answer, what)
 

@@ -19,7 +19,6 @@ from chaos_runner.clients.kubernetes.lists import Object
 
 LASTS_S = 5
 PAUSE_MIN_S, PAUSE_MAX_S = 0.2, 5.0
-_PASSING = (Doubt, refusals.Unreachable, refusals.Overload, refusals.Unauthorized)
 T = TypeVar("T", bound=Object)
 
 
@@ -62,7 +61,7 @@ class Mirror(Generic[T]):
         self._heard()
 
     async def follow(self) -> None:
-        """Watches until it is cancelled. A definite no ends it, with the sentence in `trouble`."""
+        """Watches until it is cancelled, whatever the server says: one that has just started refuses for a while."""
         pause_s = PAUSE_MIN_S
         while True:
             try:
@@ -72,13 +71,10 @@ class Mirror(Generic[T]):
                 pause_s = PAUSE_MIN_S
             except refusals.Expired:
                 self._version = ""  # the list is begun anew, at once
-            except _PASSING as why:
+            except (Refused, Doubt) as why:
                 self.trouble = str(why)
                 await anyio.sleep(pause_s)
                 pause_s = min(pause_s * 2, PAUSE_MAX_S)
-            except Refused as why:
-                self.trouble = str(why)
-                return
 
     async def _watch(self) -> None:
         async with watch.opened(

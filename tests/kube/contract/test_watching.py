@@ -5,9 +5,10 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from chaos_runner.clients.kubernetes import lists, mirror, refusals, watch, writes
+from chaos_runner.clients.kubernetes import lists, mirror, notices, refusals, watch, writes
 from chaos_runner.clients.kubernetes.connection import Cluster
-from chaos_runner.clients.kubernetes.objects import Pod
+from chaos_runner.clients.kubernetes.notes import Event
+from chaos_runner.clients.kubernetes.objects import Pod, Reference
 from tests.kube import raw
 from tests.kube.contract.conftest import Make
 from tests.kube.ground import Ground
@@ -62,14 +63,13 @@ async def test_a_watch_ends_by_itself_in_time(cluster: Cluster, space: str) -> N
                 assert change.kind == "BOOKMARK"
 
 
-async def test_a_watch_from_before_what_is_remembered_is_expired(
-    cluster: Cluster, ground: Ground, space: str, pod: Make
-) -> None:
-    pod("web", pending=True)
+async def test_a_watch_from_before_what_is_remembered_is_expired(cluster: Cluster, ground: Ground, space: str) -> None:
+    """Of events: of pods a real server remembers more than its store does."""
+    await notices.tell(cluster, Reference(kind="Pod", name="web", namespace=space), "ChaosTest", "x")
     ground.compact()
-    with pytest.raises(refusals.Expired):
-        async with watch.opened(cluster, Pod, space, "1") as line:
-            await changes(line, 1)
+    with pytest.raises(refusals.Expired), anyio.fail_after(30):
+        async with watch.opened(cluster, Event, space, "1") as line:
+            await line.next()
 
 
 async def test_a_mirror_holds_what_is_there(cluster: Cluster, ground: Ground, space: str, pod: Make) -> None:
