@@ -1,4 +1,4 @@
-# Verbs: demo test lint types contracts docs parity bench bench-load bench-proxy calibrate endurance soak-demo real wheel-test clean
+# Verbs: demo test test-cluster lint types contracts docs parity bench bench-load bench-proxy calibrate endurance soak-demo real wheel-test clean
 PY ?= python3
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
@@ -7,6 +7,7 @@ K6_VERSION := 1.8.1
 PYTEST_ARGS ?=
 # Processes that share the test files out; most tests wait for something, so there are more than cores.
 WORKERS ?= 3
+CLUSTERS := tests/kube tests/pocket/cluster
 BENCH_ARGS ?=
 BENCH_PROXY_ARGS ?=
 SOAK_ARGS ?=
@@ -15,7 +16,7 @@ ENDURANCE_ARGS ?=
 SEEDS ?= 10000
 EXAMPLES ?= 2000
 
-.PHONY: demo test lint types contracts docs parity bench bench-load bench-proxy calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
+.PHONY: demo test test-cluster lint types contracts docs parity bench bench-load bench-proxy calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -30,7 +31,11 @@ demo: .venv/.core
 	$(BIN)/chaos-runner demo
 
 test: .venv/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(addprefix --ignore=,$(CLUSTERS)) $(PYTEST_ARGS)
+
+# What needs a whole cluster: the pocket one, kubectl, and where it is built a real control plane.
+test-cluster: .venv/.test
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(CLUSTERS) $(PYTEST_ARGS)
 
 lint: .venv/.test
 	$(BIN)/ruff check .

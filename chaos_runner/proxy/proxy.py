@@ -33,7 +33,7 @@ class Proxy:
         self.counts = ToxicCounts()
         self.flows = {True: FlowCount(), False: FlowCount()}
         self.accepted = 0
-        self.connections: set[Connection] = set()
+        self.connections: dict[Connection, None] = {}  # in the order they came: a cap hits the oldest
         self.server: asyncio.Server | None = None
         # Updates that have to look up a name wait for each other, and nothing else waits for them.
         self.turn = asyncio.Lock()
@@ -68,7 +68,7 @@ class Proxy:
 
     def accepted_one(self, connection: Connection) -> None:
         """Dials the upstream for a new client, beside the accept loop."""
-        self.connections.add(connection)
+        self.connections[connection] = None
         if not self.enabled or len(self.connections) > CONNECTIONS_MAX:
             connection.abort()
         else:
@@ -103,7 +103,7 @@ class Proxy:
             raise
 
     def ended_one(self, connection: Connection) -> None:
-        self.connections.discard(connection)
+        self.connections.pop(connection, None)
 
     def chain(self, upstream: bool) -> list[Toxic]:
         return [toxic for toxic in self.toxics if toxic.upstream is upstream and toxic.http is None]
