@@ -7,7 +7,7 @@ K6_VERSION := 1.8.1
 PYTEST_ARGS ?=
 # Processes that share the test files out; most tests wait for something, so there are more than cores.
 WORKERS ?= 3
-CLUSTERS := tests/kube tests/pocket/cluster
+CLUSTERS := tests/kube tests/pocket/cluster tests/faults/kube
 BENCH_ARGS ?=
 BENCH_PROXY_ARGS ?=
 SOAK_ARGS ?=
