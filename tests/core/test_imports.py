@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from pathlib import Path
 
 import pytest
 
@@ -34,11 +35,14 @@ def test_after_the_block_expressions_are_compiled_at_once() -> None:
     assert isinstance(re.compile("x"), re.Pattern)
 
 
-def test_an_absent_package_is_not_found_and_then_is_again() -> None:
-    with absent("colorsys"), pytest.raises(ImportError):
-        importlib.import_module("colorsys")
+def test_an_absent_package_is_not_found_and_then_is_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "only_here_and_now.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
 
-    assert importlib.import_module("colorsys")
+    with absent("only_here_and_now"), pytest.raises(ImportError):
+        importlib.import_module("only_here_and_now")
+
+    assert importlib.import_module("only_here_and_now")
 
 
 def test_a_package_that_is_in_use_stays() -> None:
