@@ -1,13 +1,12 @@
 #!/bin/sh
-# Installs the real parts: Toxiproxy and a Kubernetes control plane (Go modules; four minutes of two cores, once), Redis,
-# Chromium, strace and openssl (Debian packages, as root only).
+# Installs the real parts: Toxiproxy (a Go module), Redis, Chromium, strace and openssl (Debian packages, as root only).
+# A Kubernetes control plane takes much longer to build: `make kube-build`.
 set -eu
 cache=$1 version=$2
 if [ ! -x "$cache/toxiproxy-$version/server" ]; then
     echo "building Toxiproxy $version"
     GOBIN="$cache/toxiproxy-$version" go install "github.com/Shopify/toxiproxy/v2/cmd/server@v$version"
 fi
-python3 "$(dirname "$0")/kube/build.py" >&2
 missing=""
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 command -v redis-server >/dev/null 2>&1 || missing="$missing redis-server"
