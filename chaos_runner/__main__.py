@@ -2,6 +2,6 @@
 
 import sys
 
-from chaos_runner.cli.main import main
+from chaos_runner.cli.main import program
 
-sys.exit(main())
+sys.exit(program())

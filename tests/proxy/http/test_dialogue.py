@@ -70,7 +70,7 @@ class Still(Proxy):
     """A proxy that dials nobody."""
 
     def accepted_one(self, connection: Connection) -> None:
-        self.connections.add(connection)
+        self.connections[connection] = None
 
 
 class Seen(NamedTuple):
