@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from chaos_runner.clients.kubernetes.objects import Place, Reference
 
 KEY = "chaos-runner"  # the prefix of every annotation and label of ours
-RUN_LABEL = f"{KEY}/run"
 TELL_S = 1.5
 CHANGE_S = 3.5  # with an event before it still within what an injection may take
 _RIGHTS_S = 10.0
@@ -112,8 +111,8 @@ async def tell(env: Env, undo: Undo, about: Reference, reason: str, message: str
 
 
 async def _tell(env: Env, undo: Undo, about: Reference, reason: str, message: str) -> None:
-    from chaos_runner.clients.kubernetes import notices
+    from chaos_runner.clients.kubernetes import notes, notices
 
     said = f"{message} (mark {undo.mark})"
-    labels = {RUN_LABEL: undo.run}
+    labels = {notes.RUN_LABEL: undo.run}
     await notices.tell(await server(env), about, reason, said, warning=True, labels=labels, limit_s=TELL_S)

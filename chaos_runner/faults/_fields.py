@@ -75,7 +75,7 @@ class FieldChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             mark=mark,
             target=target,
             params=msgspec.to_builtins(self),
-            before={"was": _owned.setting(one, self.place), "now": self.now()},
+            before={"was": _owned.setting(one), "now": self.now()},
         )
 
     async def inject(self, env: Env, undo: Undo) -> None:
@@ -86,7 +86,7 @@ class FieldChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         said = msgspec.json.encode(_owned.Note(undo.mark, undo.before["was"], undo.before["now"])).decode()
         for left in reversed(range(TRIES)):
             one = await self._free(env, undo.target, undo.mark)
-            if _owned.setting(one, self.place) != undo.before["was"]:
+            if _owned.setting(one) != undo.before["was"]:
                 raise Refused(f"{undo.target.key}: {self.place} was changed since it was looked at")
             try:
                 await _patch(env, one, {self.place: undo.before["now"]}, {_owned.key(self.place): said})
@@ -106,7 +106,7 @@ class FieldChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             return Unreadable(str(why))
         if one is None:
             return Absent(drift=f"{undo.target.key} is gone, or was made anew")
-        value, note = _owned.setting(one, self.place), _owned.note(one, self.place)
+        value, note = _owned.setting(one), _owned.note(one, self.place)
         if note is None or note.mark != undo.mark:
             changed = value != undo.before["was"]
             return Absent(drift=f"{self.place} is {_said(value)}, and no longer ours" if changed else "")
@@ -123,7 +123,7 @@ class FieldChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             note = _owned.note(one, self.place)
             if note is None or note.mark != undo.mark:
                 return None
-            value = _owned.setting(one, self.place)
+            value = _owned.setting(one)
             ours = value == undo.before["now"] and not _owned.other_writer(one, self.place)
             # What was never set is removed again: `unschedulable: false` is not what was there.
             was = undo.before["was"] or None if isinstance(one, _owned.OwnedNode) else undo.before["was"]
@@ -183,7 +183,7 @@ class FieldChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
                 f"{target.key} carries {held} at {self.place}: chaos-runner recover in that run's folder, or"
                 f" chaos-runner janitor -e {env.name}"
             )
-        if _owned.setting(one, self.place) == self.now():
+        if _owned.setting(one) == self.now():
             raise Refused(f"{target.key}: {self.place} is {_said(self.now())} already")
         if why := await self.unfit(env, one):
             raise Refused(f"{target.key}: {why}")
@@ -224,7 +224,7 @@ class FieldChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     def _left(self, word: str, one: Owned) -> Undo:
         from chaos_runner.faults import _owned
 
-        value = _owned.setting(one, self.place)
+        value = _owned.setting(one)
         note = _owned.note(one, self.place) or _owned.Note(_owned.fence(one, self.place), value, value)
         meta = one.metadata
         name = "/".join(part for part in (word, meta.namespace, meta.name) if part)

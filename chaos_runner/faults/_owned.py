@@ -83,8 +83,8 @@ def fence(one: Owned, aspect: str) -> str:
     return (one.metadata.annotations or {}).get(fence_key(aspect), "")
 
 
-def setting(one: Owned, aspect: str) -> Setting:
-    """What the field says now."""
+def setting(one: Owned) -> Setting:
+    """What its field says now: the one that a fault may change."""
     return one.spec.unschedulable if isinstance(one, OwnedNode) else one.wanted
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from chaos_runner.pocket import processes, world
+from chaos_runner.pocket import processes, starting, world
 
 VERSION = 1
 WORLDS = {"demo": "fragile", "demo-resilient": "resilient"}
@@ -92,7 +90,7 @@ def _load(state_dir: Path) -> DemoState | None:
 
 def _start_all(state_dir: Path, real_proxy: str | None) -> dict[str, world.WorldInfo]:
     started = {
-        name: _start(_log(state_dir, name), world.supervisor_argv(mode, real_proxy)) for name, mode in WORLDS.items()
+        name: _started(_log(state_dir, name), world.supervisor_argv(mode, real_proxy)) for name, mode in WORLDS.items()
     }
     try:
         return {name: world.read_info(process) for name, process in started.items()}
@@ -105,34 +103,16 @@ def _start_all(state_dir: Path, real_proxy: str | None) -> dict[str, world.World
         raise
     finally:
         for process in started.values():
-            _let_go(process)
+            starting.let_go(process)
 
 
-def _start(log: Path, argv: list[str]) -> subprocess.Popen[bytes]:
+def _started(log: Path, argv: list[str]) -> subprocess.Popen[bytes]:
     log.unlink(missing_ok=True)
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        return subprocess.Popen(
-            [*argv, "--detached"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=fd,
-            start_new_session=True,
-            env=world.environment(),
-        )
-    finally:
-        os.close(fd)
+    return starting.detached(argv, log, world.environment())
 
 
 def _log(state_dir: Path, name: str) -> Path:
     return state_dir / f"{name}.log"
-
-
-def _let_go(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdout is not None
-    process.stdout.close()
-    if process.poll() is None:
-        process.returncode = 0  # it lives on without us: Popen would warn about that
 
 
 def _end(state: DemoState) -> None:
@@ -154,21 +134,8 @@ def _plain(state: DemoState) -> dict[str, Any]:
 @contextlib.contextmanager
 def _turn(state_dir: Path) -> Iterator[None]:
     """One `up` or `down` at a time."""
-    deadline = time.monotonic() + TURN_WITHIN_S
-    fd = os.open(state_dir / f".{FILE}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        while not _locked(fd):
-            if time.monotonic() > deadline:
-                raise DemoError(f"another demo command has been at work in {state_dir} for {TURN_WITHIN_S:g} s")
-            time.sleep(0.05)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        with starting.turn(state_dir, FILE, TURN_WITHIN_S):
+            yield
+    except starting.Busy as why:
+        raise DemoError(f"another demo command {why}") from None

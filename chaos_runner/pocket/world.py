@@ -9,11 +9,9 @@ import asyncio
 import contextlib
 import json
 import os
-import select
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +19,7 @@ from typing import IO, Self
 
 import msgspec
 
+from chaos_runner.pocket import starting
 from chaos_runner.pocket.processes import ProcessId, end
 
 VERSION = 1
@@ -76,7 +75,7 @@ class World:
 
     def close(self) -> None:
         """Ends the world and waits until it is gone."""
-        _end(self._process)
+        starting.end(self._process, END_WITHIN_S)
         end(self.info.everyone(), END_WITHIN_S)
         self._log.close()
 
@@ -101,7 +100,7 @@ def start_world(mode: str, real_proxy: str | None = None, *, proxy_command: Sequ
     try:
         return World(read_info(process), process, log)
     except BaseException as error:
-        _end(process)
+        starting.end(process, END_WITHIN_S)
         said = _read(log)[-2000:]
         log.close()
         if isinstance(error, WorldError):
@@ -140,8 +139,7 @@ def environment() -> dict[str, str]:
 
 def read_info(process: subprocess.Popen[bytes], within_s: float = READY_WITHIN_S) -> WorldInfo:
     """The JSON line of a supervisor that was just started."""
-    assert process.stdout is not None
-    line = _read_line(process.stdout.fileno(), time.monotonic() + within_s)
+    line = starting.first_line(process, within_s, LINE_BYTES_MAX)
     try:
         return msgspec.json.decode(line, type=WorldInfo)
     except msgspec.DecodeError as refusal:
@@ -158,30 +156,6 @@ def write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-
-
-def _read_line(fd: int, deadline: float) -> bytes:
-    line = b""
-    while not line.endswith(b"\n") and len(line) < LINE_BYTES_MAX:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0 or not select.select([fd], [], [], left_s)[0]:
-            return b""
-        piece = os.read(fd, LINE_BYTES_MAX)
-        if not piece:
-            return b""
-        line += piece
-    return line
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
-    try:
-        process.wait(END_WITHIN_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(END_WITHIN_S)
 
 
 def _read(log: IO[bytes]) -> str:

@@ -11,8 +11,6 @@ from chaos_runner.api import Env, Unknown
 if TYPE_CHECKING:
     from chaos_runner.clients.kubernetes.mirror import Mirror
 
-OUR_LABEL = "chaos-runner/run"
-
 
 class Subject(NamedTuple):
     """Objects of one kind: where, and which."""
@@ -135,7 +133,9 @@ def _endpoints(items: Sequence[Any], _memory: Kept) -> dict[str, Any]:
 
 
 def _warnings(items: Sequence[Any], memory: Kept) -> dict[str, Any]:
-    others = [one for one in items if one.type == "Warning" and OUR_LABEL not in (one.metadata.labels or {})]
+    from chaos_runner.clients.kubernetes.notes import RUN_LABEL
+
+    others = [one for one in items if one.type == "Warning" and RUN_LABEL not in (one.metadata.labels or {})]
     return {"warnings": memory.grown({one.metadata.uid: one.count or 1 for one in others})}
 
 

@@ -158,7 +158,7 @@ class Connection:
 
     def drew(self, toxic: Toxic) -> bool:
         """Whether the toxic may hit this connection: its share, and no more connections than it is allowed."""
-        drawn = toxics.draw(self.proxy.seed, self.number, toxic.name) < toxic.toxicity
+        drawn = toxic.toxicity >= 1 or toxics.draw(self.proxy.seed, self.number, toxic.name) < toxic.toxicity
         if not drawn or not toxic.max_affected or toxic.http is not None or toxic in self.admissions:
             return drawn
         if toxic.admitted >= toxic.max_affected:

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from chaos_runner.clients.kubernetes.objects import Meta, Place, Reference, Value
 
+RUN_LABEL = "chaos-runner/run"  # on every event of ours: which run
+
 
 class Event(Value, frozen=True, kw_only=True):
     """Something that happened to an object."""

@@ -78,7 +78,7 @@ class Slicer(Stage):
 
     def begin(self, now: float) -> None:
         self.free_at = now
-        self.random = random.Random(self.seed)
+        self.random: random.Random | None = None
         # What is left of the first in the queue, as ranges; the next one is the last.
         self.uncut: list[tuple[int, int]] = []
 
@@ -119,7 +119,8 @@ class Slicer(Stage):
         start, end = self.uncut.pop() if self.uncut else (0, size)
         while end - start - average > variation:
             middle = start + (end - start) // 2
-            if variation:
+            if variation:  # a generator takes 2.5 kB: only links that vary have one
+                self.random = self.random or random.Random(self.seed)
                 middle += self.random.randrange(-variation, variation)
             middle = min(max(middle, start + 1), end - 1)
             self.uncut.append((middle, end))

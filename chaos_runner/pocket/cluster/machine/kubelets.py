@@ -66,7 +66,7 @@ class Kubelets:
         elif isinstance(message, Readiness):
             life.ready = message.ready
         elif isinstance(message, Ended):
-            life.state, life.code, life.ready, life.pid = "waiting", message.code, False, 0
+            life.code, life.ready, life.pid = message.code, False, 0
             life.state = "over" if message.again_in_s < 0 else "waiting"
             life.since = objects.stamp()
         self._write(life)
