@@ -14,7 +14,7 @@ import msgspec
 from chaos_runner import histogram
 from chaos_runner.abort import AbortWatch
 from chaos_runner.expect import percentile
-from chaos_runner.finding import exceeds, judge
+from chaos_runner.finding import exceeds, judge, unmeasured
 from chaos_runner.model import ErrorBudget
 from chaos_runner.records import Sample
 from chaos_runner.rule import Counts, Rule, Ticks, bad_words, by_clause, min_events, percent, pooled
@@ -47,6 +47,18 @@ def gate(
     if against or not judging:
         return Closed("; ".join(against) or "no clause says what the steady state is")
     return Opened(tuple((r.check, r.text, *pooled(counts[r.key], baseline)) for r in judging))
+
+
+def stuttered(rules: Sequence[Rule], samples: Sequence[Sample], baseline: Collection[int]) -> bool:
+    """Whether the baseline lacks measurements that some more of it may make up for: most of it was measured."""
+    counts = by_clause(samples)
+    gaps = [ticks for rule in rules if rule.expected and unmeasured(rule, ticks := counts.get(rule.key, {}), baseline)]
+    return bool(gaps) and all(_mostly(ticks, baseline) for ticks in gaps)
+
+
+def _mostly(ticks: Ticks, baseline: Collection[int]) -> bool:
+    mine = [counts for tick, counts in ticks.items() if tick in baseline]
+    return sum(counts.valid for counts in mine) > len(mine) / 2
 
 
 def _against(rule: Rule, ticks: Ticks, baseline: Collection[int], samples: Sequence[Sample]) -> str:

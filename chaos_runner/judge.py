@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from chaos_runner.abort import AbortWatch, Tripped
 from chaos_runner.finding import finding, judged
-from chaos_runner.gate import Closed, Opened, gate
+from chaos_runner.gate import Closed, Opened, gate, stuttered
 from chaos_runner.recovery import RecoveryWatch
 from chaos_runner.rule import Measured, Rule, min_events, planned_windows, rules
 from chaos_runner.verdict import exit_code, headline, outcome
@@ -29,4 +29,5 @@ __all__ = [
     "outcome",
     "planned_windows",
     "rules",
+    "stuttered",
 ]

@@ -6,6 +6,7 @@ What goes wrong here is a Refusal: nothing was started.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import AsyncIterator, Iterator
 
@@ -13,7 +14,7 @@ from chaos_runner import judge, records
 from chaos_runner.api import Doubt, Refused
 from chaos_runner.course import Course
 from chaos_runner.drive import JournalError
-from chaos_runner.plan import Refusal
+from chaos_runner.plan import BASELINE_TIMES, Refusal
 from chaos_runner.sampling import Sampling
 from chaos_runner.ticks import Loop
 
@@ -61,17 +62,28 @@ async def hold_baseline(course: Course, first: int) -> None:
     loop, rules = course.loop, course.setting.rules
     with _durably():
         course.phase("baseline")
-    end = first + math.ceil(course.experiment.baseline)
-    await loop.until(end)
-    await loop.until(end + course.lag_s + 2, enough=lambda: _all_in(course, end))
-    if loop.stop is not None:
-        raise Refusal(f"not started: {loop.stop.why}")
-    course.baseline = range(first, end)
+    course.baseline = await _measured(course, first, math.ceil(course.experiment.baseline))
     answer = judge.gate(rules, loop.samples, course.baseline, course.experiment.abort.error_budget)
     if isinstance(answer, judge.Closed):
         raise Refusal(f"not started: {answer.why}")
     with _durably():
         course.journal.note(records.BaselineHeld(clauses=answer.clauses))
+
+
+async def _measured(course: Course, first: int, length: int) -> range:
+    """The baseline's ticks; up to twice as many as asked for when a stutter left too few of them measured.
+
+    It only grows: what was measured counts, good or bad, so that waiting cannot choose a better baseline.
+    """
+    loop, rules = course.loop, course.setting.rules
+    for end in range(first + length, first + BASELINE_TIMES * length + 1):
+        await loop.until(end)
+        await loop.until(end + course.lag_s + 2, enough=functools.partial(_all_in, course, end))
+        if loop.stop is not None:
+            raise Refusal(f"not started: {loop.stop.why}")
+        if not judge.stuttered(rules, loop.samples, range(first, end)):
+            break
+    return range(first, end)
 
 
 def _all_in(course: Course, end: int) -> bool:

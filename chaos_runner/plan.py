@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import random
 
 VERSION = 1
+BASELINE_TIMES = 2  # a baseline that was not measured well enough goes on for at most this many times its length
 
 
 class Refusal(Exception):
@@ -337,7 +338,7 @@ def _targets(n: int) -> str:
 
 
 def _worst_case(experiment: Experiment) -> float:
-    total = experiment.baseline
+    total = BASELINE_TIMES * experiment.baseline
     for step in experiment.method:
         match step:
             case PauseStep(pause):

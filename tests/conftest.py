@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
 HERE = Path(__file__).parent
 LONG = ("demo", "crash", "gates", "real", "pocket", "guardian")  # by how long they take
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from chaos_runner import records
 from chaos_runner.api import Reading, Unknown
 from chaos_runner.expect import clause
 from chaos_runner.model import Abort, Confirmation, PauseStep, Recovery
-from chaos_runner.plan import Refusal
+from chaos_runner.plan import BASELINE_TIMES, Refusal
 from chaos_runner.sampling import sample_of
 from chaos_runner.testing import FINE, HANGS, LOST_REPLY, LOST_REQUEST, FakeProbe, slow
 from tests.engine.kit import Rig, check, experiment, harm
@@ -38,6 +39,15 @@ def answers(rig: Rig, odd: Callable[[], Reading | Unknown], since: float) -> Non
         if isinstance(said, Unknown):
             raise said
         return said
+
+    rig.world.reading = reading
+
+
+def answers_none(rig: Rig, since: float, until: float) -> None:
+    def reading(_name: str, t: float) -> Reading:
+        if since <= t < until:
+            raise Unknown("a stutter")
+        return Reading({"success": True, "value": 1.0}, latency_s=0.01)
 
     rig.world.reading = reading
 
@@ -93,6 +103,36 @@ def test_a_bad_baseline_is_a_refusal_that_names_the_clause(rig: Rig) -> None:
     rig.well(0.0)
     with pytest.raises(Refusal, match="value >= 1"):
         rig.run(experiment(steady_state=GAUGE))
+
+
+def test_a_baseline_with_a_gap_goes_on_until_enough_of_it_was_measured(rig: Rig) -> None:
+    rig.well()
+    answers_none(rig, 2.0, 4.0)
+    outcome = rig.run(experiment(steady_state=GAUGE, baseline=10.0))
+    (began,) = [entry.t for entry in rig.ledger.records(rig.run_id) if isinstance(entry.record, records.BaselineHeld)]
+
+    assert outcome.finding == "HELD"
+    assert 15 < began <= 10 * BASELINE_TIMES + 3
+
+
+def test_a_baseline_does_not_go_on_for_more_than_twice_its_length(rig: Rig) -> None:
+    answers_none(rig, 2.0, 6.0)
+    with pytest.raises(Refusal, match="measured in 16 of 20 ticks, 18 are needed"):
+        rig.run(experiment(steady_state=GAUGE, baseline=10.0))
+    assert rig.world.count("inject") == 0
+
+
+def test_what_was_bad_before_the_gap_still_closes_the_gate(rig: Rig) -> None:
+    good, bad = (Reading({"success": True, "value": value}) for value in (1.0, 0.0))
+
+    def reading(_name: str, t: float) -> Reading:
+        if 6.0 <= t < 9.0:
+            raise Unknown("a stutter")
+        return bad if t < 6.0 else good
+
+    rig.world.reading = reading
+    with pytest.raises(Refusal, match="does not hold in the baseline"):
+        rig.run(experiment(steady_state=GAUGE, baseline=20.0))
 
 
 def test_a_probe_that_hangs_in_the_window_is_not_held(rig: Rig) -> None:

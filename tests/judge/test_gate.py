@@ -11,7 +11,7 @@ from scipy import stats
 
 from chaos_runner import histogram
 from chaos_runner.gate import breach_chance, over_chance
-from chaos_runner.judge import Closed, Opened, gate
+from chaos_runner.judge import Closed, Opened, gate, stuttered
 from chaos_runner.model import ErrorBudget
 from chaos_runner.records import ClauseCount, Sample
 from tests.judge import given
@@ -186,3 +186,27 @@ def test_more_windows_give_chance_more_turns() -> None:
     thrice = given.rules(given.experiment(holds=(30.0, 30.0, 30.0)))[0]
 
     assert breach_chance(thrice, 0.004) == pytest.approx(1 - (1 - breach_chance(once, 0.004)) ** 3)
+
+
+@pytest.mark.parametrize(
+    ("known", "answer"),
+    [
+        ([20] * 30, False),
+        ([20] * 27 + [0] * 3, False),
+        ([20] * 26 + [0] * 4, True),
+        ([20] * 16 + [0] * 14, True),
+        ([20] * 15 + [0] * 15, False),
+        ([0] * 30, False),
+        ([17] * 30, True),
+    ],
+)
+def test_a_baseline_stuttered_when_most_of_it_was_measured_and_not_enough(known: list[int], answer: bool) -> None:
+    samples = [
+        Sample(check="shoppers", tick=tick, counts=(ClauseCount(0, n, 0, 20 - n),)) for tick, n in enumerate(known)
+    ]
+
+    assert stuttered([given.one()], samples, BASELINE) is answer
+
+
+def test_what_no_clause_expects_is_no_stutter() -> None:
+    assert not stuttered([], spread(0), BASELINE)
