@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from chaos_runner import load, registry, spelling
-from chaos_runner.model import Ceilings, Cluster, Config, Environment, Pick, ProcessRef, Toxiproxy
+from chaos_runner.model import AlwaysOn, Ceilings, Cluster, Config, Environment, Pick, ProcessRef, Toxiproxy
 from chaos_runner.plan import Refusal
 
 DEMO = "demo"
@@ -50,7 +50,14 @@ def parsers() -> Mapping[type, Any]:
     from chaos_runner.expect import Clause, clause
     from chaos_runner.model import Confirmation
 
-    return {Clause: clause, Toxiproxy: _toxiproxy, Cluster: _cluster, Pick: pick, Confirmation: confirmation}
+    return {
+        Clause: clause,
+        Toxiproxy: _toxiproxy,
+        Cluster: _cluster,
+        AlwaysOn: _always_on,
+        Pick: pick,
+        Confirmation: confirmation,
+    }
 
 
 def _toxiproxy(text: object) -> Toxiproxy:
@@ -67,6 +74,13 @@ def _cluster(text: object) -> Cluster:
         )
         raise ValueError(msg)
     return Cluster(kubeconfig="pocket")
+
+
+def _always_on(text: object) -> AlwaysOn:
+    if not isinstance(text, str) or not text.strip():
+        msg = f"{text!r:.60} is neither an alert's name, such as Watchdog, nor a mapping such as {{alert: Watchdog}}"
+        raise ValueError(msg)
+    return AlwaysOn(alert=text)
 
 
 def pick(value: object) -> Pick:

@@ -111,18 +111,32 @@ class Abort(Value, frozen=True):
         return next((own.violated_for for own in self.per_check if own.check == check), self.violated_for)
 
 
+AlertRef = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=400,
+        description="an alert's name, or labels: `DataLoss`, `severity=page`, `alertname=DataLoss,team=shop`",
+    ),
+]
+
+
 class ExpectedAlert(Value, frozen=True):
     """An alert that must fire within a time after the fault was confirmed."""
 
-    name: Text
-    within: Duration
+    name: AlertRef
+    within: Annotated[Duration, Meta(description="counted from when the first fault was confirmed", gt=0, le=86400)]
 
 
 class Alerts(Value, frozen=True):
     """Alerts that must fire, and alerts that must not; judged at the end."""
 
-    expect: tuple[ExpectedAlert, ...] = ()
-    forbid: tuple[Text, ...] = ()
+    expect: Annotated[tuple[ExpectedAlert, ...], Meta(max_length=20)] = ()
+    forbid: Annotated[tuple[AlertRef, ...], Meta(max_length=20)] = ()
+
+    def wanted(self) -> tuple[str, ...]:
+        """Every alert that is looked for, each once."""
+        return tuple(dict.fromkeys((*(one.name for one in self.expect), *self.forbid)))
 
 
 class Pick(msgspec.Struct, frozen=True):
@@ -222,6 +236,8 @@ class Experiment(Value, frozen=True):
         for n, own in enumerate(self.abort.per_check):
             if own.check not in self.steady_state:
                 yield ("abort", "per_check", n, "check"), spelling.unknown("check", own.check, self.steady_state)
+        if self.alerts is not None and self.alerts.expect and not self.faults():
+            yield ("alerts", "expect"), "the method has no fault: nothing would make an alert fire"
         budget = self.abort.error_budget
         if budget is not None and budget.check not in self.steady_state:
             yield ("abort", "error_budget", "check"), spelling.unknown("check", budget.check, self.steady_state)
@@ -277,6 +293,74 @@ class Cluster(Value, frozen=True):
     ] = ()
 
 
+_URL = Annotated[str, Meta(pattern=r"^https?://[^\s\x00-\x1f\x7f-\x9f]+$", max_length=2000)]
+Query = Annotated[str, Meta(min_length=1, max_length=4000, description="PromQL")]
+
+
+class Prometheus(Value, frozen=True):
+    """A Prometheus server, or what speaks its query API."""
+
+    url: _URL
+    token: SecretRef | None = None
+
+
+class Alertmanager(Value, frozen=True):
+    """An Alertmanager with its API v2."""
+
+    url: _URL
+    token: SecretRef | None = None
+
+
+class AlwaysOn(Value, frozen=True):
+    """An alert that always fires: while it is heard, that another one is not there means something."""
+
+    alert: Annotated[AlertRef, Meta(description="its name, or labels")] = "Watchdog"
+    heard_within: Annotated[
+        Duration,
+        Meta(description="how long ago Alertmanager may have heard it last; Prometheus repeats it once a minute", gt=0),
+    ] = 150.0
+
+
+class Ratio(Value, frozen=True):
+    """Events: all of them, and the good or the bad ones. A plain selector of a counter, or PromQL with `$window`."""
+
+    total: Query
+    good: Annotated[str, Meta(max_length=4000)] = ""
+    bad: Annotated[str, Meta(max_length=4000)] = ""
+    counter: Annotated[bool, Meta(description="false where a plain selector's samples are counts themselves")] = True
+
+
+class Threshold(Value, frozen=True):
+    """A measured value that must keep to a limit; the time in which it does not is bad."""
+
+    query: Query
+    op: Literal["<=", "<", ">=", ">"]
+    value: float
+    slice: Annotated[Duration, Meta(description="how long a slice of time is", ge=1)] = 60.0
+
+
+class Slo(Value, frozen=True):
+    """A service level objective: exactly one of `ratio`, `threshold`, `openslo`."""
+
+    service: Annotated[str, Meta(max_length=200, description="the service it belongs to; by default its own name")] = ""
+    objective: Annotated[Percent, Meta(description="the share that must be good, such as 99.9%", lt=1)] = 0.0
+    over: Annotated[Duration, Meta(description="the rolling period, such as 30d", ge=60, le=31_622_400)] = 2_592_000.0
+    ratio: Ratio | None = None
+    threshold: Threshold | None = None
+    openslo: Annotated[str, Meta(max_length=4096, description="FILE#NAME of an OpenSLO v1 file")] = ""
+
+    def problems(self) -> Iterator[Where]:
+        """Mistakes that need more than one field to see."""
+        if sum((self.ratio is not None, self.threshold is not None, bool(self.openslo))) != 1:
+            yield (), "name exactly one of ratio, threshold, openslo"
+        elif self.openslo and (self.objective or self.over != 2_592_000.0):
+            yield ("openslo",), "the OpenSLO file says the objective and its period"
+        elif not self.openslo and not self.objective:
+            yield (), "missing key 'objective'; write one such as 99.9%"
+        if self.ratio is not None and bool(self.ratio.good) == bool(self.ratio.bad):
+            yield ("ratio",), "name either `good` or `bad`, beside `total`"
+
+
 class Ceilings(Value, frozen=True):
     """What no experiment may exceed in this environment."""
 
@@ -294,6 +378,9 @@ class Require(Value, frozen=True):
     """What must be there before a run may start."""
 
     layer: Annotated[Layer, Meta(description="the weakest acceptable undo layer")] = "guardian"
+    silent_alerts: Annotated[
+        tuple[AlertRef, ...], Meta(max_length=20, description="alerts that must not fire when a run starts")
+    ] = ()
 
 
 class ProcessRef(Value, frozen=True):
@@ -312,6 +399,12 @@ class Environment(Value, frozen=True):
     ] = "none"
     toxiproxy: Toxiproxy | None = None
     cluster: Cluster | None = None
+    prometheus: Prometheus | None = None
+    alertmanager: Alertmanager | None = None
+    always_on: Annotated[
+        AlwaysOn | None, Meta(description="the alert that always fires; without it no absence of an alert is believed")
+    ] = None
+    slos: Annotated[dict[Name, Slo], Meta(max_length=200, description="service level objectives by name")] = {}
     services: Annotated[dict[str, Address], Meta(description="service name -> base URL or host:port")] = {}
     processes: Annotated[dict[str, ProcessRef], Meta(description="process name -> where its pid is")] = {}
     commands: Annotated[
