@@ -49,8 +49,9 @@ def parsers() -> Mapping[type, Any]:
     """How scalars become the Structs that stand for them in YAML."""
     from chaos_runner.expect import Clause, clause
     from chaos_runner.model import Confirmation
+    from chaos_runner.schedule import written
 
-    return {
+    own: dict[Any, Any] = {
         Clause: clause,
         Toxiproxy: _toxiproxy,
         Cluster: _cluster,
@@ -58,6 +59,7 @@ def parsers() -> Mapping[type, Any]:
         Pick: pick,
         Confirmation: confirmation,
     }
+    return {**own, **written.PARSERS}
 
 
 def _toxiproxy(text: object) -> Toxiproxy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from chaos_runner import spelling
+from chaos_runner.load import words
 from chaos_runner.load.nodes import Node
 from chaos_runner.load.shapes import Shape, fields
 
@@ -36,8 +37,8 @@ def fits(node: Node, shape: Shape, parsed: Container[type]) -> bool:
         return any(type(choice) is type(node.value) for choice in shape.choices) and node.kind not in {"map", "list"}
     if shape.rules.unit:
         return node.kind in {"text", "int", "float"}
-    if shape.form == "struct" and shape.cls in parsed and node.kind in _SCALARS:
-        return True
+    if shape.form == "struct" and shape.cls in parsed and (node.kind in _SCALARS or not words.strict(shape.cls)):
+        return node.kind in _SCALARS
     return node.kind in _TAKES[shape.form]
 
 
