@@ -7,7 +7,6 @@ positions; these types state the shapes, the limits and the words that `schema` 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -475,6 +474,17 @@ class Hours(msgspec.Struct, frozen=True):
         return "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in (self.start, self.end))
 
 
+class Zone(msgspec.Struct, frozen=True):
+    """A time zone by its name in the tz database."""
+
+    written: ClassVar[str] = "a zone such as Europe/Berlin, or UTC"
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Closed(msgspec.Struct, frozen=True):
     """When nothing may run: days or times of the calendar's own clock, or a file that says so."""
 
@@ -482,8 +492,8 @@ class Closed(msgspec.Struct, frozen=True):
 
     text: str
     file: str = ""
-    start: datetime | None = None
-    end: datetime | None = None  # the first moment that is not closed any more
+    start: str = ""  # local times, YYYY-MM-DDTHH:MM
+    end: str = ""  # the first minute that is not closed any more
     why: str = ""
 
 
@@ -492,7 +502,7 @@ class Calendar(Value, frozen=True):
 
     days: Annotated[Days, Meta(description="days such as mon-fri or mon,wed,sat")]
     between: Annotated[Hours, Meta(description="hours such as 10:00-15:00; 22:00-04:00 ends on the next day")]
-    timezone: Annotated[str, Meta(description="a zone such as Europe/Berlin, or UTC", min_length=1, max_length=64)]
+    timezone: Annotated[Zone, Meta(description="a zone such as Europe/Berlin, or UTC")]
     except_: Annotated[
         tuple[Closed, ...],
         Meta(

@@ -39,7 +39,7 @@ class Almanac(msgspec.Struct, frozen=True, eq=False):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """A stretch that is open by days and hours, from `start` until before `end`; `day` is the local day it belongs to."""
+    """Open by days and hours from `start` until before `end`; `day` is the local day it belongs to."""
 
     start: int
     end: int
@@ -92,7 +92,7 @@ def window(almanac: Almanac, at: int) -> Window | None:
 
 
 def open_until(almanac: Almanac, at: int, wanted: int) -> int:
-    """Until when days and hours leave it open from this moment on, looked at no further than `wanted`; `at`: it is not."""
+    """Until when days and hours leave it open from this moment on; `at` if they do not. Looks as far as `wanted`."""
     end = at
     for one in windows(almanac, at, max(wanted, at + 1)):
         if one.start > end:

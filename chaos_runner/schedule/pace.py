@@ -45,7 +45,7 @@ def _gap(schedule: Schedule, past: Past, now: float) -> Reason | None:
 
 def rest_s(schedule: Schedule, failures: int) -> float:
     """How long it rests after a run: twice as long after each failure in a row, at most 31 days."""
-    return min(schedule.cooldown * 2 ** min(failures, 30), REST_MAX_S)
+    return min(schedule.cooldown * float(1 << min(failures, 30)), REST_MAX_S)
 
 
 def _rest(schedule: Schedule, past: Past, now: float) -> Reason | None:

@@ -83,9 +83,8 @@ def _of_months(rule: Rule, start: date, last: date) -> Iterator[date]:
     first = start.year * 12 + start.month - 1
     for month in range(first, last.year * 12 + last.month):
         if rule.frequency == "YEARLY":
-            asked = (month // 12 - start.year) % rule.interval == 0 and month % 12 + 1 in (
-                rule.months or (start.month,)
-            )
+            months = rule.months or (start.month,)
+            asked = (month // 12 - start.year) % rule.interval == 0 and month % 12 + 1 in months
         else:
             asked = (month - first) % rule.interval == 0
         if asked:
@@ -106,9 +105,8 @@ def _fits(rule: Rule, start: date, day: date) -> bool:
         return (day - start).days % rule.interval == 0 and _weekday(rule, day)
     if rule.frequency == "WEEKLY":
         weeks = ((day - timedelta(days=day.weekday())) - (start - timedelta(days=start.weekday()))).days // 7
-        return weeks % rule.interval == 0 and (
-            _weekday(rule, day) if rule.weekdays else day.weekday() == start.weekday()
-        )
+        named = rule.weekdays or ((0, start.weekday()),)
+        return weeks % rule.interval == 0 and (0, day.weekday()) in named
     return _weekday(rule, day) if rule.weekdays else bool(rule.month_days) or day.day == start.day
 
 

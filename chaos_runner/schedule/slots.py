@@ -90,16 +90,10 @@ def _jittered(schedule: Schedule, almanac: Almanac, at: int, terms: Terms) -> in
 def _drawn(schedule: Schedule, almanac: Almanac, after: int, before: int, terms: Terms) -> Iterator[Slot]:
     assert schedule.every is not None
     for day in every.days(almanac, after, before):
-        instant = day[0].start
-        if (
-            instant <= after
-            or instant > before
-            or not every.heads(schedule.every, day[0].day, terms.group, terms.secret)
-        ):
-            continue
-        minute = every.minute(almanac, day, terms.group, terms.secret, int(terms.worst_case_s))
-        window = next(one for one in day if one.start <= minute < one.end)
-        yield _slot(schedule, almanac, instant, minute, window, terms)
+        if every.heads(schedule.every, day[0].day, terms.group, terms.secret):
+            minute = every.minute(almanac, day, terms.group, terms.secret, int(terms.worst_case_s))
+            window = next(one for one in day if one.start <= minute < one.end)
+            yield _slot(schedule, almanac, day[0].start, minute, window, terms)
 
 
 def _slot(schedule: Schedule, almanac: Almanac, instant: int, at: int, window: Window, terms: Terms) -> Slot:
@@ -116,11 +110,8 @@ def forbidden(almanac: Almanac, at: int, worst_case_s: float) -> tuple[Reason, .
     if until <= at:
         found.append(Reason("outside_hours", f"the calendar {almanac.name} is not open then"))
     elif until < needed:
-        found.append(
-            Reason(
-                "does_not_fit", f"a run may take {needed - at} s; the calendar {almanac.name} closes in {until - at} s"
-            )
-        )
-    for closure in calendar.closures(almanac, at, needed):
-        found.append(Reason("closed", f"closed by {almanac.name}: {closure.why or 'a holiday or freeze'}"))
-    return tuple(found)
+        said = f"a run may take {needed - at} s; the calendar {almanac.name} closes in {until - at} s"
+        found.append(Reason("does_not_fit", said))
+    closures = calendar.closures(almanac, at, needed)
+    said = f"closed by {almanac.name}: "
+    return (*found, *(Reason("closed", said + (one.why or "a holiday or freeze")) for one in closures))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from chaos_runner import spelling
-from chaos_runner.model import Closed, Cron, Days, Every, Hours, ScheduleFile
+from chaos_runner.model import Closed, Cron, Days, Every, Hours, ScheduleFile, Zone
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WHY_MAX = 200
@@ -54,6 +56,15 @@ def hours(value: object) -> Hours:
     return Hours(start=start, end=end)
 
 
+def zone(value: object) -> Zone:
+    """A zone that this machine knows. Raises ValueError naming the nearest."""
+    from chaos_runner.schedule import zones
+
+    text = _text(value, Zone.written)
+    zones.zone(text)
+    return Zone(name=text)
+
+
 def closed(value: object) -> Closed:
     """`2026-12-25`, `2026-12-24..2027-01-01 freeze`, `2026-12-31T18:00..2027-01-01T06:00`, `file:x.ics`.
 
@@ -70,7 +81,8 @@ def closed(value: object) -> Closed:
     if end <= start:
         msg = f"{spelling.shown(text)} ends before it begins"
         raise ValueError(msg)
-    return Closed(text=text, start=start, end=end, why=" ".join((found[3] or "").split())[:WHY_MAX])
+    start_text, end_text = (one.isoformat(timespec="minutes") for one in (start, end))
+    return Closed(text=text, start=start_text, end=end_text, why=" ".join((found[3] or "").split())[:WHY_MAX])
 
 
 def _moment(text: str, last: bool) -> datetime:
@@ -129,4 +141,12 @@ def _text(value: object, wanted: str) -> str:
     return value.strip()
 
 
-PARSERS = {Days: days, Hours: hours, Closed: closed, Cron: cron, Every: every, ScheduleFile: schedule_file}
+PARSERS: dict[Any, Callable[[Any], object]] = {
+    Closed: closed,
+    Cron: cron,
+    Days: days,
+    Every: every,
+    Hours: hours,
+    ScheduleFile: schedule_file,
+    Zone: zone,
+}

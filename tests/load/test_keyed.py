@@ -8,7 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from chaos_runner import load
+from chaos_runner import configure, load
 from chaos_runner.load.explain import explain
 from chaos_runner.load.schema import schema
 from chaos_runner.model import Config, Notification
@@ -41,12 +41,12 @@ BOTH: dict[str, Any] = {"webhook": Post, "chat": Chat}
 def walked(line: str, kinds: Any = BOTH) -> tuple[Any, list[str]]:
     tree = load.guard(HEAD + line + "\n", "x")
     assert tree.root is not None
-    value, problems = load.walk(tree.root, Config, kinds={"notifier": kinds})
+    value, problems = load.walk(tree.root, Config, kinds={"notifier": kinds}, parsers=configure.parsers())
     return value, [str(problem).removeprefix("x:") for problem in (*tree.problems, *problems)]
 
 
 def complaints(line: str, kinds: dict[str, Any]) -> list[str]:
-    drawn = schema(Config, kinds={"notifier": kinds})
+    drawn = schema(Config, kinds={"notifier": kinds}, parsed=configure.parsers())
     root = load.guard(HEAD + line, "x").root
     assert root is not None
     return [error.message for error in jsonschema.Draft7Validator(drawn).iter_errors(load.plain(root))]
