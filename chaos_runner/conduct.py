@@ -43,6 +43,7 @@ class Order(msgspec.Struct, frozen=True):
     actor: str
     command: tuple[str, ...] = ()
     require_layer: str = ""
+    run_id: str = ""  # reserved by a schedule's claim; else a new one
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -164,7 +165,7 @@ async def _check_targets(plan: Plan) -> None:
 
 async def _run(order: Order, ledger: Store, interrupts: Interrupts, view: View) -> Finished:
     plan = order.plan
-    run_id, clock = new_run_id(), Clock()
+    run_id, clock = order.run_id or new_run_id(), Clock()
     readers = planning.readers_of(plan.experiment, registry.probes)
     named = [probe.secrets() for probe in readers.values() if isinstance(probe, Secretive)]
     env = open_env(plan.environment, plan.connections, frozenset(itertools.chain(*named)))

@@ -391,6 +391,42 @@ class ProcessRef(Value, frozen=True):
     start_time: int = 0
 
 
+class Signal(Value, frozen=True):
+    """What is asked before each run of a schedule. Exactly one of `not_used`, `url` and `answers`.
+
+    In an address `{service}`, `{experiment}` and `{environment}` stand for those of the run.
+    """
+
+    not_used: Annotated[str, Meta(description="why nobody is asked; kept with every decision", max_length=1000)] = ""
+    url: Annotated[
+        str,
+        Meta(
+            description='asked with GET: {"ok": true, "reason": "..."} allows; anything else is a no', max_length=2000
+        ),
+    ] = ""
+    answers: Annotated[str, Meta(description="allows while a GET of it is answered with 2xx", max_length=2000)] = ""
+    limit: Annotated[Duration, Meta(description="how long the answer may take", ge=0.1, le=10)] = 2.0
+
+    def problems(self) -> Iterator[Where]:
+        """Mistakes that need more than one field to see."""
+        given = [field for field in ("not_used", "url", "answers") if getattr(self, field)]
+        if len(given) != 1:
+            yield (), "say one of `not_used: WHY`, `url: ADDRESS` and `answers: ADDRESS`"
+        address = self.url or self.answers
+        if address and not address.startswith(("http://", "https://")):
+            yield (given[0],), f"'{address}' is not an address such as http://localhost:9000/health"
+
+
+class Gates(Value, frozen=True):
+    """What is asked before each run of a schedule, in this environment. One that is not configured is a no."""
+
+    healthy: Annotated[Signal | None, Meta(description="is the service well now")] = None
+    deploy: Annotated[Signal | None, Meta(description="is no deploy under way")] = None
+    incident: Annotated[Signal | None, Meta(description="is there no incident, and no alert that pages")] = None
+    budget: Annotated[Signal | None, Meta(description="is error budget left")] = None
+    external: Annotated[Signal | None, Meta(description="whatever else has a say")] = None
+
+
 class Environment(Value, frozen=True):
     """A named set of connections and ceilings that the operator owns."""
 
@@ -413,6 +449,7 @@ class Environment(Value, frozen=True):
     protected: Annotated[tuple[str, ...], Meta(description="targets that no experiment may touch")] = ()
     ceilings: Ceilings = Ceilings()
     require: Require = Require()
+    gates: Annotated[Gates, Meta(description="what is asked before each run of a schedule")] = Gates()
 
     def problems(self) -> Iterator[Where]:
         """Mistakes that need more than one field to see."""

@@ -151,7 +151,7 @@ def make(
         seed=seed,
         faults=tuple(faults),
         selections=tuple(selections),
-        worst_case_s=_worst_case(experiment),
+        worst_case_s=worst_case(experiment),
     )
 
 
@@ -337,7 +337,8 @@ def _targets(n: int) -> str:
     return "1 target" if n == 1 else f"{n} targets"
 
 
-def _worst_case(experiment: Experiment) -> float:
+def worst_case(experiment: Experiment) -> float:
+    """How long a run can take: baseline, faults and recovery, all at their longest."""
     total = BASELINE_TIMES * experiment.baseline
     for step in experiment.method:
         match step:

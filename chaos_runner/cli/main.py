@@ -36,6 +36,7 @@ COMMANDS = {
     "janitor": "the same for timers, and also from the marks on targets",
     "status": "what runs now, which levers are pulled, what is left over",
     "history": "past runs",
+    "schedule": "run experiments on their own; what was decided, and why",
     "report": "render a run as html, junit, markdown or json",
     "explain": "print the fields of a fault, a probe or a file",
     "schema": "print the JSON Schema of a file kind",

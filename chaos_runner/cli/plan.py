@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chaos_runner.cli import common
 
 if TYPE_CHECKING:
+    from chaos_runner.model import Experiment
     from chaos_runner.plan import Plan, Selection
 
 
@@ -50,9 +51,25 @@ def made(args: argparse.Namespace) -> Plan:
     name = configure.choose(configuration, args.environment)
     connections = configure.connect(configuration, name, common.state_dir(args))
     seed = conduct.new_seed() if args.seed is None else args.seed
-    plan = anyio.run(conduct.make_plan, loaded.value, name, connections, seed)
+    experiment = _within(loaded.value, getattr(args, "reach", None))
+    plan = anyio.run(conduct.make_plan, experiment, name, connections, seed)
     document = loaded.document
     return msgspec.structs.replace(plan, source=document.file, text=document.text, sha256=document.sha256)
+
+
+def _within(experiment: Experiment, reach: str | None) -> Experiment:
+    """The experiment with a smaller blast radius, where one was asked for. Raises Usage."""
+    if not reach:
+        return experiment
+    from chaos_runner import configure
+    from chaos_runner.cli.trouble import Usage
+    from chaos_runner.scheduler import growth
+
+    try:
+        return growth.narrowed(experiment, configure.pick(int(reach) if reach.isdecimal() else reach))
+    except ValueError as why:
+        msg = f"--reach: {why}"
+        raise Usage(msg) from None
 
 
 def lines(plan: Plan) -> list[str]:

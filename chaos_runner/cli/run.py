@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chaos_runner.conduct import Finished
     from chaos_runner.model import Notification
     from chaos_runner.plan import Plan
+    from chaos_runner.store import SlotRow
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="where reports go (default: ./reports)")
     parser.add_argument("--no-report", action="store_true", help="write no report")
+    parser.add_argument("--slot", metavar="RUN", help="run the slot that `schedule run` claimed under this id")
+    parser.add_argument("--reach", metavar="PICK", help="go no further than 1, or 5%%, of what the file allows")
     parser.add_argument("--events", metavar="FILE", help="write every record as a line of JSON there; - is stdout")
     common.places(parser)
     common.output(parser)
@@ -38,18 +41,31 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs it; the exit code says the outcome."""
+    if args.slot:
+        from chaos_runner.cli import slotted
+
+        return slotted.run(args, _run)
+    return _run(args)
+
+
+def _run(args: argparse.Namespace, slot: SlotRow | None = None) -> int:
     from chaos_runner import conduct, judge
 
     plan = _plan(args)
     _confirm(plan, args)
     state = common.state_dir(args)
     wanted = _rehearsed(args)
+    if slot is not None:
+        from chaos_runner.cli import slotted
+
+        slotted.check(slot, plan, args)
     order = conduct.Order(
         plan=plan,
         state_dir=state,
-        actor=common.actor(),
+        actor=f"schedule {slot.schedule}" if slot else common.actor(),
         command=tuple(sys.argv[1:]),
         require_layer=args.require_layer,
+        run_id=slot.run if slot else "",
     )
     finished = _conducted(order, plan, args)
     headline = judge.headline(finished.outcome)

@@ -3,18 +3,36 @@
 from chaos_runner.store.errors import Busy, Fenced, NoLedger, StoreError
 from chaos_runner.store.owner import KILL_S, Owner, alive, signalled, since_s
 from chaos_runner.store.protocol import Store
-from chaos_runner.store.rows import FaultRow, RunRow, RunState, Stamped, Summary
+from chaos_runner.store.rows import (
+    Armed,
+    Block,
+    FaultRow,
+    Lease,
+    Paused,
+    Reading,
+    RunRow,
+    RunState,
+    SlotRow,
+    Stamped,
+    Summary,
+)
 from chaos_runner.store.sqlite import SqliteStore, open_store
 
 __all__ = [
     "KILL_S",
+    "Armed",
+    "Block",
     "Busy",
     "FaultRow",
     "Fenced",
+    "Lease",
     "NoLedger",
     "Owner",
+    "Paused",
+    "Reading",
     "RunRow",
     "RunState",
+    "SlotRow",
     "SqliteStore",
     "Stamped",
     "Store",

@@ -27,7 +27,7 @@ class Owner(msgspec.Struct, frozen=True):
         """The calling process."""
         pid = os.getpid()
         _, start_time = _stat(pid)
-        return cls(boot_id=_boot_id(), pid=pid, start_time=start_time, host=os.uname().nodename)
+        return cls(boot_id=boot_id(), pid=pid, start_time=start_time, host=os.uname().nodename)
 
     @classmethod
     def nobody(cls) -> Owner:
@@ -63,13 +63,13 @@ def _sent(owner: Owner, pidfd: int, number: signal.Signals) -> bool:
 
 def boot_stamp() -> str:
     """Now, by a clock that nobody can set, and that goes on while the machine sleeps."""
-    return f"{_boot_id()} {time.clock_gettime(time.CLOCK_BOOTTIME):.3f}"
+    return f"{boot_id()} {time.clock_gettime(time.CLOCK_BOOTTIME):.3f}"
 
 
 def since_s(stamp: str) -> float | None:
     """Seconds since such a moment; None for one of another boot, and for what is none."""
-    boot_id, _, seconds = stamp.partition(" ")
-    if boot_id != _boot_id():
+    boot, _, seconds = stamp.partition(" ")
+    if boot != boot_id():
         return None
     try:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - float(seconds)
@@ -85,7 +85,7 @@ def alive(owner: Owner) -> bool | None:
     """
     if owner.host != os.uname().nodename:
         return None
-    if owner.boot_id != _boot_id():
+    if owner.boot_id != boot_id():
         return False
     try:
         state, start_time = _stat(owner.pid)
@@ -94,7 +94,8 @@ def alive(owner: Owner) -> bool | None:
     return state not in "ZXx" and start_time == owner.start_time
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Which boot of this machine this is."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from chaos_runner.lifecycle import State
 from chaos_runner.records import AnyRecord, Entry, Sample
 from chaos_runner.store.owner import Owner
-from chaos_runner.store.rows import FaultRow, RunRow, Stamped, Summary
+from chaos_runner.store.rows import (
+    Armed,
+    Block,
+    FaultRow,
+    Lease,
+    Paused,
+    Reading,
+    RunRow,
+    SlotRow,
+    Stamped,
+    Summary,
+)
 
 
 class Store(Protocol):
@@ -139,6 +150,107 @@ class Store(Protocol):
 
     def find_run(self, prefix: str) -> list[str]:
         """The ids that begin with `prefix`, newest first, at most 20: one is a match, several are ambiguous."""
+        ...
+
+    # --- schedules -------------------------------------------------------------------------------------------
+
+    def hold_lease(self, holder: str, ttl_s: float, decided_until: float | None = None) -> Lease:
+        """Takes or renews the scheduler's lease where that is free, lapsed or ours; as it is now, whoever holds it.
+
+        Expiry is by the boot clock. A change of hands raises the epoch. The holder says up to when it has decided.
+        """
+        ...
+
+    def lease(self) -> Lease | None:
+        """Who leads."""
+        ...
+
+    def release_lease(self, holder: str, epoch: int) -> None:
+        """Lets another one lead at once."""
+        ...
+
+    def claim_slot(self, row: SlotRow, epoch: int) -> bool:
+        """Claims a due instant for one run, for all time; False where it was decided before.
+
+        Raises Fenced where the lease has lapsed or another epoch holds it.
+        """
+        ...
+
+    def add_skips(self, rows: Sequence[SlotRow], epoch: int) -> int:
+        """Writes decisions not to run, in one commit; how many were new. Raises Fenced."""
+        ...
+
+    def attach_slot(self, run_id: str, owner: Owner) -> SlotRow:
+        """Makes `owner` the one process that runs a claimed slot. Raises Fenced where the claim is used or too old."""
+        ...
+
+    def end_slot(
+        self,
+        run_id: str,
+        state: Literal["REFUSED", "LOST"],
+        reason: str,
+        readings: tuple[Reading, ...] = (),
+        only: Literal["", "CLAIMED"] = "",
+    ) -> bool:
+        """Says that a claim came to no run, and why; False where it had come to something, or is not `only` that."""
+        ...
+
+    def settle_slots(self) -> list[SlotRow]:
+        """Ends the slots whose run has ended, or whose process died before it began; blocks after failures."""
+        ...
+
+    def slot_of(self, run_id: str) -> SlotRow | None:
+        """The slot that was claimed for this run."""
+        ...
+
+    def going_slots(self) -> list[SlotRow]:
+        """The slots whose run is claimed or under way, the oldest first."""
+        ...
+
+    def slots(
+        self, schedule: str | None = None, decision: Literal["RUN", "SKIP"] | None = None, limit: int = 50
+    ) -> list[SlotRow]:
+        """Decisions, newest first."""
+        ...
+
+    def slot_counts(self) -> dict[str, int]:
+        """How many decisions of each kind there are."""
+        ...
+
+    def last_conclusive(self) -> dict[str, float]:
+        """Schedule -> when its last run ended that came to HELD or DEVIATED."""
+        ...
+
+    def blocked(self, *, acknowledged: bool = False) -> list[Block]:
+        """What waits for an acknowledgement; with `acknowledged` also what was."""
+        ...
+
+    def acknowledge(self, schedule: str, who: str, why: str, ticket: str = "") -> None:
+        """Lets a blocked schedule run again; takes a name and a reason. Raises StoreError."""
+        ...
+
+    def arm(self, environment: str, who: str, until: float) -> None:
+        """Lets schedules run in an environment until then."""
+        ...
+
+    def disarm(self, environment: str) -> bool:
+        """Takes it back; False where it was not armed."""
+        ...
+
+    def armed(self) -> dict[str, Armed]:
+        """Environment -> who armed it and until when, lapsed ones included."""
+        ...
+
+    def pause(self, schedule: str, who: str, reason: str) -> None:
+        """Puts a schedule aside."""
+        ...
+
+    def unpause(self, schedule: str) -> bool:
+        """Takes it up again; False where it was not put aside."""
+        ...
+
+    def paused(self) -> dict[str, Paused]:
+        """Schedule -> who put it aside and why."""
         ...
 
     def close(self) -> None:

@@ -85,3 +85,90 @@ class Summary(msgspec.Struct, frozen=True):
     stopped_by: str = ""
     cleanup: str = ""
     figures: dict[str, float] = {}
+
+
+# --- schedules ---------------------------------------------------------------------------------------------------
+
+SlotState = Literal["", "CLAIMED", "ATTACHED", "ENDED", "REFUSED", "LOST"]
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one gate said of one slot, with the value it went by; `asked_at` is when that value was read."""
+
+    gate: str
+    ok: bool
+    why: str = ""
+    value: str = ""
+    asked_at: float = 0.0
+
+
+class SlotRow(msgspec.Struct, frozen=True):
+    """One decision on one due instant of a schedule: a run under a reserved id, or a skip with its reason.
+
+    `state` is of a run: CLAIMED, ATTACHED by its process, then ENDED, REFUSED by the process, or LOST where that died
+    before the run began. `missed` counts the instants that one skip row stands for. `headline`, `finding` and
+    `ended_at` are the run's, once it has ended.
+    """
+
+    schedule: str
+    instant: float
+    decision: Literal["RUN", "SKIP"]
+    reason: str = ""
+    run: str = ""
+    owner: str = ""
+    decided_at: float = 0.0
+    state: SlotState = ""
+    stamp: str = ""
+    environment: str = ""
+    service: str = ""
+    level: int = 0
+    missed: int = 0
+    readings: tuple[Reading, ...] = ()
+    headline: str = ""
+    finding: str = ""
+    ended_at: float | None = None
+
+    @property
+    def going(self) -> bool:
+        """Whether its run takes up its environment and service."""
+        return self.state in {"CLAIMED", "ATTACHED"}
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Who leads; `epoch` rises with every change of hands. `decided_until` is how far the slots are decided."""
+
+    holder: str
+    epoch: int
+    decided_until: float
+    left_s: float
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A schedule that does not run before somebody acknowledged its last failure."""
+
+    schedule: str
+    run: str
+    reason: str
+    blocked_at: float
+    acknowledged_by: str = ""
+    acknowledged_at: float | None = None
+    acknowledged_why: str = ""
+    ticket: str = ""
+
+
+class Armed(msgspec.Struct, frozen=True):
+    """An environment in which schedules may run until then, and who said so."""
+
+    environment: str
+    who: str
+    armed_at: float
+    armed_until: float
+
+
+class Paused(msgspec.Struct, frozen=True):
+    """A schedule that somebody put aside."""
+
+    schedule: str
+    who: str
+    reason: str
+    paused_at: float

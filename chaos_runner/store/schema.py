@@ -113,7 +113,44 @@ def _to_1(con: sqlite3.Connection) -> None:
         con.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_to_1,)
+V2 = (
+    """CREATE TABLE lease (
+        name TEXT PRIMARY KEY,
+        holder TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        boot_id TEXT NOT NULL,
+        until_boot_s REAL NOT NULL,
+        decided_until REAL NOT NULL)""",
+    """CREATE TABLE armed (
+        environment TEXT PRIMARY KEY,
+        who TEXT NOT NULL,
+        armed_at REAL NOT NULL,
+        armed_until REAL NOT NULL)""",
+    """CREATE TABLE paused (
+        schedule TEXT PRIMARY KEY,
+        who TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        paused_at REAL NOT NULL)""",
+    "ALTER TABLE slot ADD COLUMN state TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE slot ADD COLUMN stamp TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE slot ADD COLUMN environment TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE slot ADD COLUMN service TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE slot ADD COLUMN level INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE slot ADD COLUMN missed INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE slot ADD COLUMN readings TEXT NOT NULL DEFAULT '[]'",
+    "CREATE UNIQUE INDEX slot_run ON slot (run) WHERE run <> ''",
+    "CREATE INDEX slot_going ON slot (state) WHERE state IN ('CLAIMED', 'ATTACHED')",
+    "ALTER TABLE blocked ADD COLUMN acknowledged_why TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE blocked ADD COLUMN ticket TEXT NOT NULL DEFAULT ''",
+)
+
+
+def _to_2(con: sqlite3.Connection) -> None:
+    for statement in V2:
+        con.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_to_1, _to_2)
 
 
 def migrate(con: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -6,16 +6,27 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from chaos_runner.lifecycle import State
 from chaos_runner.records import AnyRecord, Entry, Sample
-from chaos_runner.store import codec, disk, history, journal, ledger
+from chaos_runner.store import codec, disk, history, journal, ledger, slots
 from chaos_runner.store.database import Database
 from chaos_runner.store.errors import NoLedger, StoreError
 from chaos_runner.store.owner import Owner, boot_stamp
 from chaos_runner.store.reader import Reader
-from chaos_runner.store.rows import FaultRow, RunRow, Stamped, Summary
+from chaos_runner.store.rows import (
+    Armed,
+    Block,
+    FaultRow,
+    Lease,
+    Paused,
+    Reading,
+    RunRow,
+    SlotRow,
+    Stamped,
+    Summary,
+)
 
 
 def open_store(state_dir: Path, *, read_only: bool = False, allow_tmpfs: bool = False) -> SqliteStore:
@@ -179,6 +190,87 @@ class SqliteStore:
 
     def find_run(self, prefix: str) -> list[str]:
         return self._db.read(lambda con: history.find_run(con, prefix))
+
+    # --- schedules -------------------------------------------------------------------------------------------
+
+    def hold_lease(self, holder: str, ttl_s: float, decided_until: float | None = None) -> Lease:
+        now = self._clock()
+        return self._db.write(lambda con: slots.hold_lease(con, holder, ttl_s, decided_until, now))
+
+    def lease(self) -> Lease | None:
+        return self._db.read(slots.lease)
+
+    def release_lease(self, holder: str, epoch: int) -> None:
+        self._db.write(lambda con: slots.release_lease(con, holder, epoch))
+
+    def claim_slot(self, row: SlotRow, epoch: int) -> bool:
+        return self._db.write(lambda con: slots.claim_slot(con, row, epoch))
+
+    def add_skips(self, rows: Sequence[SlotRow], epoch: int) -> int:
+        return self._db.write(lambda con: slots.add_skips(con, rows, epoch))
+
+    def attach_slot(self, run_id: str, owner: Owner) -> SlotRow:
+        return self._db.write(lambda con: slots.attach_slot(con, run_id, owner))
+
+    def end_slot(
+        self,
+        run_id: str,
+        state: Literal["REFUSED", "LOST"],
+        reason: str,
+        readings: tuple[Reading, ...] = (),
+        only: Literal["", "CLAIMED"] = "",
+    ) -> bool:
+        return self._db.write(lambda con: slots.end_slot(con, run_id, state, reason, readings, only))
+
+    def settle_slots(self) -> list[SlotRow]:
+        now = self._clock()
+        if not self.going_slots():
+            return []
+        return self._db.write(lambda con: slots.settle_slots(con, now))
+
+    def slot_of(self, run_id: str) -> SlotRow | None:
+        return self._db.read(lambda con: slots.slot_of(con, run_id))
+
+    def going_slots(self) -> list[SlotRow]:
+        return self._db.read(slots.going_slots)
+
+    def slots(
+        self, schedule: str | None = None, decision: Literal["RUN", "SKIP"] | None = None, limit: int = 50
+    ) -> list[SlotRow]:
+        return self._db.read(lambda con: slots.slots(con, schedule, decision, limit))
+
+    def slot_counts(self) -> dict[str, int]:
+        return self._db.read(slots.counts)
+
+    def last_conclusive(self) -> dict[str, float]:
+        return self._db.read(slots.last_conclusive)
+
+    def blocked(self, *, acknowledged: bool = False) -> list[Block]:
+        return self._db.read(lambda con: slots.blocked(con, acknowledged=acknowledged))
+
+    def acknowledge(self, schedule: str, who: str, why: str, ticket: str = "") -> None:
+        now = self._clock()
+        self._db.write(lambda con: slots.acknowledge(con, schedule, who, why, ticket, now))
+
+    def arm(self, environment: str, who: str, until: float) -> None:
+        one = Armed(environment, who, self._clock(), until)
+        self._db.write(lambda con: slots.arm(con, one))
+
+    def disarm(self, environment: str) -> bool:
+        return self._db.write(lambda con: slots.disarm(con, environment))
+
+    def armed(self) -> dict[str, Armed]:
+        return self._db.read(slots.armed)
+
+    def pause(self, schedule: str, who: str, reason: str) -> None:
+        one = Paused(schedule, who, reason, self._clock())
+        self._db.write(lambda con: slots.pause(con, one))
+
+    def unpause(self, schedule: str) -> bool:
+        return self._db.write(lambda con: slots.unpause(con, schedule))
+
+    def paused(self) -> dict[str, Paused]:
+        return self._db.read(slots.paused)
 
     def close(self) -> None:
         self._db.close()

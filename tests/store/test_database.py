@@ -128,7 +128,7 @@ def test_a_newer_ledger_is_refused_with_both_versions(state: Path) -> None:
     con.close()
 
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=r"schema version 7, written by chaos-runner 9\.9\.9; .* up to 1"):
+        with pytest.raises(StoreError, match=r"schema version 7, written by chaos-runner 9\.9\.9; .* up to 2"):
             open_store(state, read_only=read_only)
 
 
@@ -138,7 +138,9 @@ def test_the_first_version_s_ledger_still_opens(state: Path) -> None:
     shutil.copyfile(GOLDEN / "v1.sqlite", state / "ledger.sqlite")
     (state / "ledger.sqlite").chmod(0o600)
 
-    for read_only in (True, False):
+    with pytest.raises(StoreError, match="older schema version 1: `chaos-runner recover` brings it up to date"):
+        open_store(state, read_only=True)
+    for read_only in (False, True):
         with open_store(state, read_only=read_only) as store:
             [row] = store.open_faults("demo")
             assert (row.id, row.undo, row.unusable) == ("f1", UNDO, "")
@@ -152,17 +154,17 @@ def test_a_migration_runs_once_and_keeps_the_rows(state: Path) -> None:
     path = ledger(state)
     ran = []
 
-    def to_2(con: sqlite3.Connection) -> None:
-        ran.append(2)
+    def to_3(con: sqlite3.Connection) -> None:
+        ran.append(3)
         con.execute("ALTER TABLE run ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'")
 
     con = sqlite3.connect(path, isolation_level=None)
     for _ in range(2):
-        schema.migrate(con, (*schema.MIGRATIONS, to_2))
+        schema.migrate(con, (*schema.MIGRATIONS, to_3))
     assert con.execute("SELECT id, colour FROM run").fetchall() == [("r1", "grey")]
-    assert con.execute("SELECT version FROM schema").fetchall() == [(1,), (2,)]
+    assert con.execute("SELECT version FROM schema").fetchall() == [(1,), (2,), (3,)]
     con.close()
-    assert ran == [2]
+    assert ran == [3]
 
 
 def test_a_migration_that_fails_changes_nothing(state: Path) -> None:

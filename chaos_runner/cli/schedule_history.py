@@ -1,0 +1,49 @@
+"""Decisions of schedules, newest first: what ran, what did not, and why."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from chaos_runner.cli import common
+
+if TYPE_CHECKING:
+    from chaos_runner.store import SlotRow
+
+
+def history(args: argparse.Namespace) -> int:
+    """All decisions."""
+    return _show(args, skips_only=False)
+
+
+def skips(args: argparse.Namespace) -> int:
+    """The decisions not to run."""
+    return _show(args, skips_only=True)
+
+
+def _show(args: argparse.Namespace, *, skips_only: bool) -> int:
+    from chaos_runner import store
+    from chaos_runner.store import NoLedger
+
+    found: list[SlotRow] = []
+    try:
+        with store.open_store(common.state_dir(args), read_only=True) as ledger:
+            found = ledger.slots(args.name or None, "SKIP" if skips_only else None, max(1, min(args.number, 10_000)))
+    except NoLedger as why:
+        common.tell(str(why))
+    if args.output == "json":
+        common.write_json({"schemaVersion": 1, "decisions": found})
+        return 0
+    if not found:
+        print("no decisions yet")
+        return 0
+    head = ("due", "schedule", "environment", "decision", "run", "why")
+    print("\n".join(common.table([head, *map(_row, found)])))
+    return 0
+
+
+def _row(one: SlotRow) -> tuple[str, ...]:
+    from chaos_runner.render import text
+
+    decision = "skipped" if one.decision == "SKIP" else one.headline or one.state.lower()
+    return text.utc(one.instant), one.schedule, one.environment, decision, one.run, one.reason

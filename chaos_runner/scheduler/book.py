@@ -1,0 +1,139 @@
+"""The schedules in force, as the operator's files say: read all or nothing, and looked at again when a file changes."""
+
+from __future__ import annotations
+
+import functools
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from chaos_runner import configure, files
+from chaos_runner.configure import Configuration
+from chaos_runner.model import ALWAYS, Calendar, Gates, Schedule
+from chaos_runner.plan import worst_case
+from chaos_runner.schedule import calendar, pace, slots
+from chaos_runner.schedule.calendar import Almanac
+from chaos_runner.schedule.slots import Slot, Terms
+from chaos_runner.scheduler.gates import Asked
+
+DRAWN_FROM = "schedule.secret"
+LOOK_S = 2.0
+
+Stamps = dict[Path, tuple[int, int, int]]
+
+
+class Item(msgspec.Struct, frozen=True, eq=False):
+    """One schedule with all that its slots and runs need."""
+
+    schedule: Schedule
+    almanac: Almanac
+    terms: Terms
+    file: Path
+    experiment: str
+    service: str
+
+    @property
+    def label(self) -> str:
+        """What it is known by."""
+        return self.schedule.label
+
+    def due(self, after: float, before: float) -> Iterator[Slot]:
+        """Its slots that are due in (after, before]."""
+        return slots.due(self.schedule, self.almanac, int(after), int(before), self.terms)
+
+    def asked(self, slot: Slot) -> Asked:
+        """What the gates are asked about."""
+        return Asked(
+            schedule=self.label,
+            experiment=self.experiment,
+            environment=self.schedule.environment,
+            service=self.service,
+            instant=float(slot.instant),
+            criticality=self.schedule.criticality,
+        )
+
+    def forbidden(self, slot: Slot, now: float) -> str:
+        """Why the calendar says no, for its slot or for a start right now; empty for yes."""
+        reasons = slot.refused or slots.forbidden(self.almanac, int(now), self.terms.worst_case_s)
+        return "; ".join(reason.said for reason in reasons)
+
+    def held_back(self, slot: Slot, past: pace.Past, now: float) -> str:
+        """Why its own past says no."""
+        return "; ".join(reason.said for reason in pace.held_back(self.schedule, slot, past, now))
+
+
+class Book(msgspec.Struct, frozen=True):
+    """All schedules of a configuration, and the files that they came from."""
+
+    items: tuple[Item, ...]
+    gates: Mapping[str, Gates]
+    stamps: Stamps
+    looked: list[float]
+
+    def stale(self) -> bool:
+        """Whether one of the files has changed; looked at every two seconds."""
+        now = time.monotonic()
+        if now - self.looked[0] < LOOK_S:
+            return False
+        self.looked[0] = now
+        return any(stamp(path) != seen for path, seen in self.stamps.items())
+
+    def seen(self) -> Book:
+        """The same, for files as they are now: what cannot be read is not read again before it changes."""
+        return msgspec.structs.replace(self, stamps={path: stamp(path) for path in self.stamps})
+
+
+def read(config: Path, state_dir: Path) -> Book:
+    """The book of this configuration. Raises load.Invalid, and OSError where the secret cannot be kept."""
+    found = configure.read(config)
+    secret = secret_of(state_dir)
+    read_experiment = functools.cache(_experiment)
+    almanacs = {name: _almanac(name, one) for name, one in found.config.calendars.items()}
+    almanacs[ALWAYS] = calendar.always()
+    items = []
+    for one in _schedules(found):
+        file = (config.parent / one.experiment).absolute()
+        name, service, worst_s = read_experiment(file)
+        terms = Terms(f"{one.environment}/{service}", secret, worst_s)
+        items.append(Item(one, almanacs[one.calendar], terms, file, name, service))
+    gates = {name: environment.gates for name, environment in found.config.environments.items()}
+    paths = {config, *(item.file for item in items)}
+    return Book(tuple(items), gates, {path: stamp(path) for path in paths}, [time.monotonic()])
+
+
+def _schedules(found: Configuration) -> list[Schedule]:
+    return [one for one in found.config.schedules if isinstance(one, Schedule)]
+
+
+def _almanac(name: str, one: Calendar) -> Almanac:
+    return calendar.opened(name, one.days, one.between, str(one.timezone))
+
+
+def _experiment(file: Path) -> tuple[str, str, float]:
+    experiment = files.read_experiment(file).value
+    return experiment.name, experiment.service, worst_case(experiment)
+
+
+def secret_of(state_dir: Path) -> bytes:
+    """What coins and minutes are drawn with; made once. Raises OSError."""
+    path = state_dir / DRAWN_FROM
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(fd, "wb") as file:
+        file.write(secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """What changes when a file does; zeros for none."""
+    try:
+        seen = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return seen.st_ino, seen.st_size, seen.st_mtime_ns
