@@ -16,7 +16,7 @@ from chaos_runner.api import Metric
 from chaos_runner.expect import Clause
 from chaos_runner.load import Document, Invalid, Loaded, Node, Problem
 from chaos_runner.load.nodes import locate
-from chaos_runner.model import Check, Checks, Config, Experiment, Where
+from chaos_runner.model import Check, Checks, ClosedDays, Config, Experiment, Schedules, Where
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -49,7 +49,8 @@ def read_any(path: Path) -> Loaded[Any]:
     kind = root.get("kind") if root.kind == "map" else None
     if kind is not None and kind.value == "experiment/v1":
         return _experiment(document)
-    return load.load(document, Experiment, Config, Checks, kinds=kinds(), parsers=configure.parsers())
+    types = (Experiment, Config, Checks, Schedules, ClosedDays)
+    return load.load(document, *types, kinds=kinds(), parsers=configure.parsers())
 
 
 def bundled(folder: str = "experiments") -> Path:
@@ -146,10 +147,11 @@ def _wrong_unit(clause: Clause, metric: Metric) -> str:
 
 def _at(loaded: Loaded[Experiment], path: tuple[str | int, ...], why: str) -> Problem:
     line, col = loaded.position(path)
-    return Problem(loaded.document.file, line, col, _dotted(path), why)
+    return Problem(loaded.document.file, line, col, dotted(path), why)
 
 
-def _dotted(path: tuple[str | int, ...]) -> str:
+def dotted(path: tuple[str | int, ...]) -> str:
+    """A place in a file, as problems name it."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

@@ -591,7 +591,9 @@ class Growth(Value, frozen=True):
 class Schedule(Value, frozen=True):
     """When an experiment runs on its own: `cron:` or `every:`, inside a calendar."""
 
-    experiment: Annotated[str, Meta(description="the experiment's file, from this file's folder", min_length=1)]
+    experiment: Annotated[
+        str, Meta(description="the experiment's file, from the folder of chaos-runner.yaml", min_length=1)
+    ]
     environment: Annotated[Name, Meta(description="where; it must be armed")]
     calendar: Annotated[str, Meta(description="one of `calendars:`, or always", min_length=1, max_length=63)]
     name: Annotated[

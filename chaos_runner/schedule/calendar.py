@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from chaos_runner.model import Days, Hours
+from chaos_runner.model import Closed, Hours
 from chaos_runner.schedule import recurrence, zones
 from chaos_runner.schedule.recurrence import Closing
 
@@ -54,9 +54,9 @@ def always() -> Almanac:
 _ALWAYS = Almanac("always", tuple(range(7)), Hours(start=0, end=1440), "UTC")
 
 
-def opened(name: str, days: Days, hours: Hours, zone: str) -> Almanac:
-    """A calendar without exceptions."""
-    return Almanac(name, days.numbers, hours, zone)
+def closing(written: Closed) -> Closing:
+    """What stands in a file as a day or time, by the calendar's own clock."""
+    return Closing(datetime.fromisoformat(written.start), datetime.fromisoformat(written.end), written.why)
 
 
 def windows(almanac: Almanac, after: int, before: int) -> Iterator[Window]:

@@ -1,0 +1,177 @@
+"""The schedules in force: those of chaos-runner.yaml and of the files it names, and its calendars with their files.
+
+Reads files only. What makes a schedule wrong is a problem with its place, and nothing is in force; a holiday or freeze
+file that cannot be read closes its calendar, and the schedules stay.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from chaos_runner import configure, files, load, plan
+from chaos_runner.configure import Configuration
+from chaos_runner.load import Invalid, Loaded, Problem
+from chaos_runner.load.nodes import Path as Below
+from chaos_runner.model import ALWAYS, Calendar, Closed, ClosedDays, Config, Schedule, ScheduleFile, Schedules
+from chaos_runner.schedule import calendar, ical
+from chaos_runner.schedule.calendar import Almanac
+from chaos_runner.schedule.recurrence import Closing
+from chaos_runner.schedule.slots import Terms
+
+FILES_MAX = 1000
+SCHEDULES_MAX = 200_000
+ICAL_BYTES_MAX = 4 * 1024 * 1024
+
+
+class Timetable(msgspec.Struct, frozen=True, eq=False):
+    """Schedules by name, calendars by name with their files read, and every file that was read for it."""
+
+    config: Config
+    folder: Path
+    schedules: dict[str, Schedule]
+    almanacs: dict[str, Almanac]
+    read_from: tuple[Path, ...]
+
+    def almanac(self, schedule: Schedule) -> Almanac:
+        """The calendar of a schedule."""
+        return self.almanacs[schedule.calendar]
+
+    def experiment(self, schedule: Schedule) -> Path:
+        """The file of its experiment."""
+        return self.folder / schedule.experiment
+
+    def terms(self, schedule: Schedule, secret: bytes) -> Terms:
+        """Whom it would hit and how long it can take, by its experiment's file. Raises load.Invalid."""
+        service, worst_case_s = _figures(*_stamp(self.experiment(schedule)))
+        return Terms(f"{schedule.environment}/{service}", secret, worst_case_s)
+
+
+def read(configuration: Configuration) -> Timetable:
+    """Everything that is in force. Raises load.Invalid with every problem of every file of schedules."""
+    config = configuration.config
+    folder = configuration.path.parent if configuration.path else Path.cwd()
+    schedules = {one.label: one for one in config.schedules if isinstance(one, Schedule)}
+    sources, problems = [configuration.path] if configuration.path else [], list[Problem]()
+    texts: dict[str, str] = {}
+    for path in _files(config, folder, problems):
+        sources.append(path)
+        try:
+            _add(path, config, schedules)
+        except Invalid as invalid:
+            problems += invalid.problems
+            texts |= invalid.sources
+    if problems:
+        raise Invalid(problems, texts)
+    almanacs = {name: almanac(name, one, folder) for name, one in config.calendars.items()}
+    sources += [_path(folder, one.file) for own in config.calendars.values() for one in own.except_ if one.file]
+    return Timetable(config, folder, schedules, {ALWAYS: calendar.always(), **almanacs}, tuple(sources))
+
+
+def _path(folder: Path, text: str) -> Path:
+    return folder / Path(text).expanduser()
+
+
+def _files(config: Config, folder: Path, problems: list[Problem]) -> Iterator[Path]:
+    """The files of schedules; of a folder, those that end in .yaml, by name."""
+    count = 0
+    for one in config.schedules:
+        if isinstance(one, ScheduleFile):
+            path = _path(folder, one.path)
+            for file in sorted(path.glob("*.yaml")) if path.is_dir() else [path]:
+                count += 1
+                if count > FILES_MAX:
+                    problems.append(Problem(str(path), 0, 0, "", f"more than {FILES_MAX} files of schedules"))
+                    return
+                yield file
+
+
+def _add(path: Path, config: Config, schedules: dict[str, Schedule]) -> None:
+    """The schedules of one file. Raises Invalid."""
+    loaded = load.load(path, Schedules, kinds=configure.kinds(), parsers=configure.parsers())
+    problems = []
+    for n, one in enumerate(loaded.value.schedules):
+        problems += [_at(loaded, ("schedules", n, *below), why) for below, why in config.misfits(one)]
+        if schedules.setdefault(one.label, one) is not one:
+            why = f"another schedule is named '{one.label}' too; give one a `name:`"
+            problems.append(_at(loaded, ("schedules", n), why))
+    if len(schedules) > SCHEDULES_MAX:
+        problems.append(Problem(str(path), 0, 0, "", f"more than {SCHEDULES_MAX} schedules in all"))
+    if problems:
+        raise Invalid(problems, {loaded.document.file: loaded.document.text})
+
+
+def _at(loaded: Loaded[Schedules], path: Below, why: str) -> Problem:
+    line, col = loaded.position(path)
+    return Problem(loaded.document.file, line, col, files.dotted(path), why)
+
+
+def almanac(name: str, own: Calendar, folder: Path) -> Almanac:
+    """A calendar with its files read; one that cannot be is closed, and says why."""
+    closed: list[Closing] = []
+    unreadable: list[str] = []
+    for one in own.except_:
+        try:
+            closed += _closings(one, folder)
+        except ValueError as why:
+            unreadable.append(f"{one.file}: {why}")
+    return Almanac(name, own.days.numbers, own.between, own.timezone.name, tuple(closed), tuple(unreadable))
+
+
+def _closings(one: Closed, folder: Path) -> tuple[Closing, ...]:
+    """Raises ValueError with a sentence."""
+    if not one.file:
+        return (calendar.closing(one),)
+    path = _path(folder, one.file)
+    if path.suffix.lower() == ".ics":
+        return ical.closings(_text(path))
+    try:
+        return tuple(calendar.closing(inner) for inner in _closed_days(path))
+    except Invalid as invalid:
+        first = invalid.problems[0]
+        raise ValueError(f"line {first.line}: {first.message}" if first.line else first.message) from None
+
+
+def _closed_days(path: Path) -> tuple[Closed, ...]:
+    found = load.load(path, ClosedDays, parsers=configure.parsers()).value.closed
+    if any(one.file for one in found):
+        msg = "it names another file; name that one in `except:`"
+        raise ValueError(msg)
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            msg = "does not exist or is not a regular file"
+            raise ValueError(msg)
+        with path.open("rb") as file:
+            content = file.read(ICAL_BYTES_MAX + 1)
+        if len(content) > ICAL_BYTES_MAX:
+            msg = f"more than {ICAL_BYTES_MAX} bytes"
+            raise ValueError(msg)
+        return content.decode()
+    except OSError as why:
+        raise ValueError((why.strerror or str(why)).lower()) from None
+    except UnicodeDecodeError:
+        msg = "is not UTF-8"
+        raise ValueError(msg) from None
+
+
+def _stamp(path: Path) -> tuple[Path, float, int]:
+    """A file and what changes when it does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return path, 0.0, 0
+    return path, found.st_mtime, found.st_size
+
+
+@functools.lru_cache(maxsize=20_000)
+def _figures(path: Path, _changed: float, _size: int) -> tuple[str, float]:
+    """The service an experiment is about (its own name where it says none), and how long a run can take."""
+    experiment = files.read_experiment(path).value
+    return experiment.service or experiment.name, plan.worst_case(experiment)
