@@ -37,6 +37,10 @@ class Node(msgspec.Struct, frozen=True):
             return self.items[step] if 0 <= step < len(self.items) else None
         return next((pair.value for pair in self.pairs if pair.key.value == step and pair.key.kind == "text"), None)
 
+    def children(self) -> dict[str, Node]:
+        """The children under keys of text, all at once."""
+        return {str(pair.key.value): pair.value for pair in self.pairs if pair.key.kind == "text"}
+
     def key(self, name: str) -> Node | None:
         """The node of the key itself."""
         return next((pair.key for pair in self.pairs if pair.key.value == name and pair.key.kind == "text"), None)

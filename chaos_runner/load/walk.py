@@ -179,8 +179,9 @@ class _Walk:
         """Whether every key is known and none is missing. An unknown key stands for a missing one: one mistake."""
         names = {field.key for field in known} | ({tag} if (tag := cls.__struct_config__.tag_field) else set())
         strange = [pair.key for pair in node.pairs if pair.key.kind == "text" and pair.key.value not in names]
-        missing = [field.key for field in known if field.required and node.get(field.key) is None]
-        free = sorted(name for name in names if node.get(name) is None)
+        there = node.children()
+        missing = [field.key for field in known if field.required and field.key not in there]
+        free = sorted(name for name in names if name not in there) if strange else []
         for key in strange:
             message = self._strange(str(key.value), missing, free, sorted(names))
             self._wrong(key, (*path, str(key.value)), message)
@@ -203,9 +204,9 @@ class _Walk:
 
     def _values(self, node: Node, known: tuple[Field, ...], path: Path, whole: bool) -> dict[str, Any]:
         kind = next((f for f in known if f.key in self.kinds and f.shape.form == "text"), None)
-        values = {}
+        values, there = {}, node.children()
         for field in known:
-            child = node.get(field.key)
+            child = there.get(field.key)
             if kind and field.key in OPEN and field.shape.form == "map":
                 continue
             if child is not None:

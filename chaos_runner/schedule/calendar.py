@@ -64,7 +64,8 @@ def windows(almanac: Almanac, after: int, before: int) -> Iterator[Window]:
 
     A change of clocks cuts a window in two: both belong to the same day.
     """
-    first, last = zones.naive(after).toordinal() - 2, zones.naive(before).toordinal() + 1
+    # Hours over midnight, and clocks that were set back over it, belong to the day before.
+    first, last = zones.local(almanac.zone, after).toordinal() - 1, zones.local(almanac.zone, before).toordinal() + 1
     for day in range(first, last + 1):
         for window in of_day(almanac, day):
             if window.start >= before:
@@ -103,6 +104,8 @@ def open_until(almanac: Almanac, at: int, wanted: int) -> int:
 
 def closures(almanac: Almanac, start: int, end: int) -> list[Closure]:
     """The holidays and freezes that meet [start, end), in order."""
+    if not almanac.closed:
+        return []
     years = range(zones.naive(start).year, zones.naive(max(start, end - 1)).year + 1)
     met = {one for year in years for one in _closures(almanac, year) if one.start < end and one.end > start}
     return sorted(met, key=lambda one: (one.start, one.end, one.why))

@@ -8,8 +8,9 @@ in what is shown twice. If neither day field begins with a star, either is enoug
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from chaos_runner.schedule import zones
 
@@ -40,7 +41,7 @@ def check(text: str) -> None:
 
 def instants(text: str, zone: str, after: int, before: int) -> Iterator[int]:
     """When the line comes up in (after, before], in order, each instant once."""
-    seconds = _by_date(text, zone, after, before) if _fixed(text) else _by_clock(text, zone, after, before)
+    seconds = _by_date(text, zone, after, before) if fixed(text) else _by_clock(text, zone, after, before)
     last = after
     for at in seconds:
         if at > before:
@@ -50,15 +51,15 @@ def instants(text: str, zone: str, after: int, before: int) -> Iterator[int]:
             last = at
 
 
-def _fixed(text: str) -> bool:
+def fixed(text: str) -> bool:
+    """Whether minute and hour are fixed, so that the line comes up a few times a day at most, whatever clocks do."""
     fields = text.split()
     return len(fields) == 5 and not fields[0].startswith("*") and not fields[1].startswith("*")
 
 
 def _by_date(text: str, zone: str, after: int, before: int) -> Iterator[int]:
-    end = zones.local(zone, before) + timedelta(days=2)
-    # A time in a gap comes up after it, and one that is shown twice the first time: begin well before.
-    for moment in _local(text, zones.local(zone, after) - timedelta(days=2), end):
+    # Clocks that are set back may show an earlier time at the end than they showed before.
+    for moment in _local(text, zones.local(zone, after), zones.local(zone, before) + timedelta(days=1)):
         yield zones.instant(zone, moment)
 
 
@@ -71,10 +72,47 @@ def _by_clock(text: str, zone: str, after: int, before: int) -> Iterator[int]:
 
 
 def _local(text: str, after: datetime, until: datetime) -> Iterator[datetime]:
-    """What the line says about a clock that never changes."""
+    """What the line says about a clock that never changes, in (after, until]: its days by cronsim, then their times."""
+    line = _line(text)
+    day, last = after.date(), until.date()
+    while day <= last:
+        if day.month not in line.months:
+            day = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+            continue
+        if line.on(day):
+            for moment in _times(line, datetime(day.year, day.month, day.day), after):
+                if moment > until:
+                    return
+                yield moment
+        day += timedelta(days=1)
+
+
+def _times(line: Line, midnight: datetime, after: datetime) -> Iterator[datetime]:
+    """The times of a day after a moment."""
+    for hour in line.hours:
+        if midnight + timedelta(hours=hour + 1) <= after:
+            continue
+        for minute in line.minutes:
+            for second in line.seconds:
+                moment = midnight + timedelta(seconds=hour * 3600 + minute * 60 + second)
+                if moment > after:
+                    yield moment
+
+
+class Line(NamedTuple):
+    """A cron line as cronsim read it: its fields in order, and its rule for days."""
+
+    months: frozenset[int]
+    hours: tuple[int, ...]
+    minutes: tuple[int, ...]
+    seconds: tuple[int, ...]
+    on: Callable[[date], bool]
+
+
+@functools.lru_cache(maxsize=4096)
+def _line(text: str) -> Line:
     from cronsim import CronSim
 
-    for moment in CronSim(text, after):
-        if moment > until:
-            return
-        yield moment
+    read = CronSim(text, _SAMPLE)
+    hours, minutes, seconds = (tuple(sorted(field)) for field in (read.hours, read.minutes, read.seconds))
+    return Line(frozenset(read.months), hours, minutes, seconds, read.match_day)

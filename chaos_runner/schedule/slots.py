@@ -43,11 +43,19 @@ def due(schedule: Schedule, almanac: Almanac, after: int, before: int, terms: Te
     What a cron line names outside the calendar's days and hours is no slot; what is closed, or does not fit, is one
     that is refused.
     """
+    named = _named(schedule, almanac, after - _latest(schedule), before, terms)
+    return _by_due(slot for slot in named if after < slot.due <= before)
+
+
+def _by_due(slots: Iterator[Slot]) -> Iterator[Slot]:
+    """In the order in which they are due; they come in that of their instants, and none is due before its own."""
     waiting: list[tuple[int, int, Slot]] = []
-    for slot in _named(schedule, almanac, after - _latest(schedule), before, terms):
+    for slot in slots:
         while waiting and waiting[0][0] <= slot.instant:
             yield heapq.heappop(waiting)[2]
-        if after < slot.due <= before:
+        if slot.due == slot.instant and not waiting:
+            yield slot
+        else:
             heapq.heappush(waiting, (slot.due, slot.instant, slot))
     while waiting:
         yield heapq.heappop(waiting)[2]
@@ -71,10 +79,22 @@ def _named(schedule: Schedule, almanac: Almanac, after: int, before: int, terms:
 
 
 def _lined(schedule: Schedule, almanac: Almanac, after: int, before: int, terms: Terms, line: str) -> Iterator[Slot]:
+    for at, window in _windowed(almanac, after, before, line):
+        yield _slot(schedule, almanac, at, _jittered(schedule, almanac, at, terms), window, terms)
+
+
+def _windowed(almanac: Almanac, after: int, before: int, line: str) -> Iterator[tuple[int, Window]]:
+    """When the line comes up inside a window. A line of every second is not asked about the nights."""
+    if cron.fixed(line):
+        for at in cron.instants(line, almanac.zone, after, before):
+            window = calendar.window(almanac, at)
+            if window is not None:
+                yield at, window
+        return
     for window in calendar.windows(almanac, after + 1, before + 1):
         first, last = max(after, window.start - 1), min(before, window.end - 1)
         for at in cron.instants(line, almanac.zone, first, last):
-            yield _slot(schedule, almanac, at, _jittered(schedule, almanac, at, terms), window, terms)
+            yield at, window
 
 
 def _jittered(schedule: Schedule, almanac: Almanac, at: int, terms: Terms) -> int:

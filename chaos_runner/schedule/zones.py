@@ -45,9 +45,12 @@ def zone(name: str) -> ZoneInfo:
 
 def offset(name: str, at: int) -> int:
     """Seconds that local clocks are ahead of UTC then."""
-    there = datetime.fromtimestamp(at, UTC).astimezone(zone(name)).utcoffset()
-    assert there is not None
-    return round(there.total_seconds())
+    found = 0
+    for start, ahead in _year(name, naive(min(max(at, _FIRST), _LAST)).year):
+        if start > at:
+            break
+        found = ahead
+    return found
 
 
 def local(name: str, at: int) -> datetime:
@@ -73,7 +76,7 @@ def stretches(name: str, after: int, before: int) -> Iterator[Stretch]:
         return
     start, known = after, offset(name, after)
     for year in range(naive(after).year, naive(before).year + 1):
-        for at, ahead in _changes(name, year):
+        for at, ahead in _year(name, year):
             if start < at < before and ahead != known:
                 yield Stretch(start, at, known)
                 start, known = at, ahead
@@ -83,6 +86,9 @@ def stretches(name: str, after: int, before: int) -> Iterator[Stretch]:
 def instant(name: str, moment: datetime) -> int:
     """When clocks there show this; the first time of two. What they never show is the moment after the gap."""
     wanted = count(moment)
+    ahead = offset(name, wanted - 2 * DAY_S)
+    if ahead == offset(name, wanted + 2 * DAY_S):
+        return wanted - ahead
     for stretch in stretches(name, wanted - 2 * DAY_S, wanted + 2 * DAY_S):
         if wanted < stretch.end + stretch.offset:
             return max(wanted - stretch.offset, stretch.start)
@@ -100,14 +106,17 @@ def last_instant(name: str, moment: datetime) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def _changes(name: str, year: int) -> tuple[tuple[int, int], ...]:
-    """When the offset changes in a year of UTC, and to what. No zone changes it twice within a day."""
-    start, end = count(datetime(year, 1, 1)), min(count(datetime(year, 12, 31)) + DAY_S, _LAST)
-    found, known = [], offset(name, max(start - 1, _FIRST))
+def _year(name: str, year: int) -> tuple[tuple[int, int], ...]:
+    """The offset at the beginning of a year of UTC and each change of it: since when, and what.
+
+    No zone changes it twice within two days.
+    """
+    start, end = count(datetime(year, 1, 1)), count(datetime(year, 12, 31)) + DAY_S
+    found = [(start, _looked_up(name, start))]
     for day in range(start, end, DAY_S):
-        if (there := offset(name, min(day + DAY_S, end) - 1)) != known:
-            found.append((_change(name, day - 1, min(day + DAY_S, end) - 1, known), there))
-            known = there
+        known, there = found[-1][1], _looked_up(name, day + DAY_S - 1)
+        if there != known:
+            found.append((_change(name, max(day - 1, start), day + DAY_S - 1, known), there))
     return tuple(found)
 
 
@@ -115,5 +124,11 @@ def _change(name: str, low: int, high: int, known: int) -> int:
     """The first second with another offset; `low` still has the known one, `high` does not."""
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if offset(name, middle) == known else (low, middle)
+        low, high = (middle, high) if _looked_up(name, middle) == known else (low, middle)
     return high
+
+
+def _looked_up(name: str, at: int) -> int:
+    there = datetime.fromtimestamp(at, UTC).astimezone(zone(name)).utcoffset()
+    assert there is not None
+    return round(there.total_seconds())
