@@ -40,14 +40,23 @@ class Timetable(msgspec.Struct, frozen=True, eq=False):
         """The calendar of a schedule."""
         return self.almanacs[schedule.calendar]
 
-    def experiment(self, schedule: Schedule) -> Path:
-        """The file of its experiment."""
-        return self.folder / schedule.experiment
+    def told(self, schedule: Schedule) -> Told:
+        """What its experiment's file says. Raises load.Invalid."""
+        return _told(*_stamp((self.folder / schedule.experiment).absolute()))
 
     def terms(self, schedule: Schedule, secret: bytes) -> Terms:
-        """Whom it would hit and how long it can take, by its experiment's file. Raises load.Invalid."""
-        service, worst_case_s = _figures(*_stamp(self.experiment(schedule)))
-        return Terms(f"{schedule.environment}/{service}", secret, worst_case_s)
+        """Whom it would hit and how long it can take. Raises load.Invalid."""
+        told = self.told(schedule)
+        return Terms(f"{schedule.environment}/{told.service or told.name}", secret, told.worst_case_s)
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What an experiment's file says about its runs."""
+
+    file: Path
+    name: str
+    service: str
+    worst_case_s: float
 
 
 def read(configuration: Configuration) -> Timetable:
@@ -171,7 +180,6 @@ def _stamp(path: Path) -> tuple[Path, float, int]:
 
 
 @functools.lru_cache(maxsize=20_000)
-def _figures(path: Path, _changed: float, _size: int) -> tuple[str, float]:
-    """The service an experiment is about (its own name where it says none), and how long a run can take."""
+def _told(path: Path, _changed: float, _size: int) -> Told:
     experiment = files.read_experiment(path).value
-    return experiment.service or experiment.name, plan.worst_case(experiment)
+    return Told(path, experiment.name, experiment.service, plan.worst_case(experiment))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import secrets
 import time
@@ -11,11 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from chaos_runner import configure, files
-from chaos_runner.configure import Configuration
-from chaos_runner.model import ALWAYS, Calendar, Gates, Schedule
-from chaos_runner.plan import worst_case
-from chaos_runner.schedule import calendar, pace, slots
+from chaos_runner import configure, timetable
+from chaos_runner.model import Gates, Schedule
+from chaos_runner.schedule import pace, slots
 from chaos_runner.schedule.calendar import Almanac
 from chaos_runner.schedule.slots import Slot, Terms
 from chaos_runner.scheduler.gates import Asked
@@ -89,33 +86,15 @@ class Book(msgspec.Struct, frozen=True):
 
 def read(config: Path, state_dir: Path) -> Book:
     """The book of this configuration. Raises load.Invalid, and OSError where the secret cannot be kept."""
-    found = configure.read(config)
+    table = timetable.read(configure.read(config))
     secret = secret_of(state_dir)
-    read_experiment = functools.cache(_experiment)
-    almanacs = {name: _almanac(name, one) for name, one in found.config.calendars.items()}
-    almanacs[ALWAYS] = calendar.always()
     items = []
-    for one in _schedules(found):
-        file = (config.parent / one.experiment).absolute()
-        name, service, worst_s = read_experiment(file)
-        terms = Terms(f"{one.environment}/{service}", secret, worst_s)
-        items.append(Item(one, almanacs[one.calendar], terms, file, name, service))
-    gates = {name: environment.gates for name, environment in found.config.environments.items()}
-    paths = {config, *(item.file for item in items)}
+    for one in table.schedules.values():
+        told = table.told(one)
+        items.append(Item(one, table.almanac(one), table.terms(one, secret), told.file, told.name, told.service))
+    gates = {name: environment.gates for name, environment in table.config.environments.items()}
+    paths = {config, *table.read_from, *(item.file for item in items)}
     return Book(tuple(items), gates, {path: stamp(path) for path in paths}, [time.monotonic()])
-
-
-def _schedules(found: Configuration) -> list[Schedule]:
-    return [one for one in found.config.schedules if isinstance(one, Schedule)]
-
-
-def _almanac(name: str, one: Calendar) -> Almanac:
-    return calendar.opened(name, one.days, one.between, str(one.timezone))
-
-
-def _experiment(file: Path) -> tuple[str, str, float]:
-    experiment = files.read_experiment(file).value
-    return experiment.name, experiment.service, worst_case(experiment)
 
 
 def secret_of(state_dir: Path) -> bytes:
