@@ -6,6 +6,9 @@ import math
 from pathlib import Path
 from typing import get_args
 
+from chaos_runner import alerts
+from chaos_runner.api import Doubt, Env, Refused
+from chaos_runner.clients import sources
 from chaos_runner.model import Layer
 from chaos_runner.orphans import watch_left_s
 from chaos_runner.plan import Plan, Refusal
@@ -47,6 +50,24 @@ def _check_layers(plan: Plan, required: str) -> None:
     if _LAYERS.index(required) > strongest:
         msg = f"not started: the layer '{required}' is required, and this target offers: {', '.join(plan.layers)}"
         raise Refusal(msg)
+
+
+async def loud(env: Env) -> str:
+    """Which alert that `require.silent_alerts` names fires now, or why nobody can tell; empty while all is silent."""
+    wanted, always_on = env.environment.require.silent_alerts, env.environment.always_on
+    if not wanted:
+        return ""
+    try:
+        heard = await sources.source(env, wanted).heard(env)
+    except (Refused, Doubt) as why:
+        return f"it cannot be told that {', '.join(wanted)} is silent: {why}"
+    for ref in wanted:
+        for one in heard.alerts:
+            if alerts.meant(ref, one) and one.state != "pending":
+                hidden = f", suppressed by {one.why}" if one.state == "suppressed" else ""
+                return f"the alert {one.name} ({ref}) is firing{hidden}; `require.silent_alerts` wants it silent"
+    unheard = alerts.unheard(always_on.alert, always_on.heard_within, heard) if always_on is not None else ""
+    return f"it cannot be told that {', '.join(wanted)} is silent: {unheard}" if unheard else ""
 
 
 def lever(plan: Plan, state_dir: Path) -> str:

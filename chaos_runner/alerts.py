@@ -19,6 +19,7 @@ class Alert(msgspec.Struct, frozen=True):
     labels: dict[str, str]
     state: State
     starts_at: float
+    fired_at: float | None = None  # None where the source tells only since when its condition has held
     heard_at: float | None = None  # when the source itself heard it last; None where it evaluates the rule
     why: str = ""
 

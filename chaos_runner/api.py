@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from chaos_runner.alerts import Heard
 from chaos_runner.expect import Clause, percentile
 from chaos_runner.history import Run
 from chaos_runner.model import Environment
@@ -342,6 +343,15 @@ class Follows(Protocol):
 
 
 @runtime_checkable
+class Asks(Protocol):
+    """A probe whose question can be wrong by itself, which whoever answers knows beforehand."""
+
+    async def understood(self, env: Env) -> None:
+        """Asks whether the question is understood; reads only. Raises Refused in a sentence, or Doubt."""
+        ...
+
+
+@runtime_checkable
 class Secretive(Protocol):
     """A probe whose fields name secrets."""
 
@@ -386,6 +396,14 @@ class Streams(Protocol):
         self, env: Env, check: str, clauses: tuple[Clause, ...], t0_ns: int
     ) -> contextlib.AbstractAsyncContextManager[SampleStream]:
         """Begins to measure; `t0_ns` of CLOCK_MONOTONIC is the start of tick 0."""
+        ...
+
+
+class AlertSource(Protocol):
+    """Where alerts are read."""
+
+    async def heard(self, env: Env) -> Heard:
+        """What is there now of the alerts it was made for. Raises Refused or Doubt."""
         ...
 
 

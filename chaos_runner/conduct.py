@@ -20,7 +20,8 @@ import msgspec
 
 from chaos_runner import admission, configure, planning, recover, registry, store, wire
 from chaos_runner._version import __version__
-from chaos_runner.api import Doubt, Env, Fault, Refused, Scans, Secretive
+from chaos_runner.api import AlertSource, Doubt, Env, Fault, Refused, Scans, Secretive
+from chaos_runner.clients import sources
 from chaos_runner.clock import Clock, nursery
 from chaos_runner.engine import Engine, Setting
 from chaos_runner.going_in import PREPARE_S
@@ -100,6 +101,7 @@ async def run(order: Order, view: View) -> Finished:
         with _opened(order.state_dir, view.tell) as ledger:
             await _recover_first(order, ledger, view)
             admission.check(order.plan, ledger, order.state_dir, order.require_layer)
+            await _check_alerts(order.plan)
             await _check_targets(order.plan)
             return await _run(order, ledger, interrupts, view)
 
@@ -163,6 +165,22 @@ async def _check_targets(plan: Plan) -> None:
         await env.aclose()
 
 
+async def _check_alerts(plan: Plan) -> None:
+    """Raises Refusal where an alert that must be silent fires, or nobody can tell."""
+    env = open_env(plan.environment, plan.connections)
+    try:
+        if why := await admission.loud(env):
+            msg = f"not started: {why}"
+            raise Refusal(msg)
+    finally:
+        await env.aclose()
+
+
+def _alerts(plan: Plan, env: Env) -> AlertSource | None:
+    named = plan.experiment.alerts
+    return sources.source(env, named.wanted()) if named is not None else None
+
+
 async def _run(order: Order, ledger: Store, interrupts: Interrupts, view: View) -> Finished:
     plan = order.plan
     run_id, clock = order.run_id or new_run_id(), Clock()
@@ -189,6 +207,7 @@ async def _run(order: Order, ledger: Store, interrupts: Interrupts, view: View) 
         lever=lambda: admission.lever(plan, order.state_dir),
         show=view.status,
         shout=view.tell,
+        alerts=_alerts(plan, env),
     )
     try:
         outcome = await Engine(plan, run_id, setting).run()

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from chaos_runner import records
-from chaos_runner.api import Env, Probe
+from chaos_runner.api import AlertSource, Env, Probe
 from chaos_runner.attend import Attendance
 from chaos_runner.clock import Clock
+from chaos_runner.detection import Detection, Said, Times
 from chaos_runner.drive import Drive, Watchline
 from chaos_runner.journal import RunJournal
 from chaos_runner.plan import Plan, PlannedFault
@@ -37,6 +38,7 @@ class Setting(msgspec.Struct):
     lever: Callable[[], str]
     show: Callable[[Status], None]
     shout: Callable[[str], None]
+    alerts: AlertSource | None = None
 
 
 class Open(msgspec.Struct, eq=False):
@@ -78,6 +80,9 @@ class Course:
         self.deviations: list[str] = []
         self.tripped: records.AbortTripped | None = None
         self.bug: Exception | None = None
+        self.detection: Detection | None = None
+        self.confirmed_t: float | None = None
+        self._heard_late: list[tuple[Said, float]] = []
 
     @property
     def well(self) -> bool:
@@ -99,6 +104,25 @@ class Course:
     def stop(self, stopped_by: StoppedBy, why: str) -> None:
         """A reason to stop; the first one stays."""
         self.loop.stop = self.loop.stop or Stop(stopped_by, why, self.loop.now())
+
+    @property
+    def times(self) -> Times:
+        """What alerts are judged by: when the first fault began and was shown, and now."""
+        injected = [one.drive.injected_t for one in self.done if one.drive.injected_t is not None]
+        return Times(min(injected, default=None), self.confirmed_t, self.loop.now())
+
+    def hear(self, said: Said, t: float) -> None:
+        """Writes down what was heard of alerts; not between a decision and its revert, then it waits for the end."""
+        if self.loop.stop is None:
+            self.journal.try_note(said, t)
+        else:
+            self._heard_late.append((said, t))
+
+    def write_heard(self) -> None:
+        """Writes what had to wait."""
+        for said, t in self._heard_late:
+            self.journal.try_note(said, t)
+        self._heard_late.clear()
 
     def phase(self, phase: Phase, step: int = -1) -> None:
         """A phase begins. Raises JournalError."""

@@ -57,6 +57,8 @@ def confirm_effect(course: Course, one: Open) -> None:
     answer = confirm.verdict(effect, course.baseline, window, course.loop.samples, course.setting.load_rate)
     shown_t = effect.shown_t if effect.shown_t is not None else one.drive.injected_t
     course.journal.try_note(answer, shown_t)
+    if isinstance(answer, records.FaultConfirmed):
+        course.confirmed_t = shown_t if course.confirmed_t is None else min(course.confirmed_t, shown_t)
     if one.attendance.figures:
         title = f"{one.planned.kind} on {target}"
         course.journal.try_note(records.Evidence(fault=effect.fault, title=title, figures=one.attendance.figures))
@@ -64,6 +66,15 @@ def confirm_effect(course: Course, one: Open) -> None:
         course.doubts.append(f"{target}: the effect was not shown: {answer.why}")
     if effect.absent:
         course.doubts.append(f"{target}: the fault was not there all the time: {effect.absent}")
+
+
+async def await_alerts(course: Course) -> None:
+    """The checks go on until every expected alert has fired, or its time is over."""
+    loop, detection = course.loop, course.detection
+    if detection is None or course.setting.interrupts.hurry:
+        return
+    wait_s = detection.outstanding_s(course.times)
+    await loop.until(loop.now() + wait_s, enough=lambda: detection.outstanding_s(course.times) <= 0)
 
 
 async def last_samples(course: Course) -> None:
@@ -80,6 +91,7 @@ async def last_samples(course: Course) -> None:
 def end(course: Course) -> Outcome:
     """Judges the run and writes its end."""
     coming_out.write_down(course)
+    course.write_heard()
     clauses = _judged(course)
     outcome = _outcome(course, clauses)
     course.try_phase("ended")
@@ -98,9 +110,10 @@ def _on_record(outcome: Outcome, trouble: list[str]) -> Outcome:
 def _judged(course: Course) -> tuple[ClauseJudged, ...]:
     """Over the fault windows; a plan without faults is a control, and all that was watched is judged."""
     rules, samples = course.setting.rules, course.loop.samples
+    alerts = course.detection.judged(course.times) if course.detection is not None else ()
     if course.plan.faults:
-        return judge.judged(rules, samples, _windows(course))
-    return judge.judged(rules, samples, [course.baseline, *course.pauses], fault_open=False)
+        return judge.judged(rules, samples, _windows(course)) + alerts
+    return judge.judged(rules, samples, [course.baseline, *course.pauses], fault_open=False) + alerts
 
 
 def _windows(course: Course) -> list[frozenset[int]]:

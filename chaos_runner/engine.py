@@ -34,6 +34,7 @@ class Engine:
                 for index in range(len(course.experiment.method)):
                     if not await self._step(index):
                         break
+                await ending.await_alerts(course)
                 await ending.last_samples(course)
             return ending.end(course)
         except Refusal as why:

@@ -8,6 +8,8 @@ import msgspec
 
 from chaos_runner.records import (
     AbortTripped,
+    AlertGone,
+    AlertSeen,
     ClauseJudged,
     Entry,
     Evidence,
@@ -62,6 +64,20 @@ class FaultView(msgspec.Struct):
     drift: str = ""
 
 
+class AlertView(msgspec.Struct):
+    """One alert that the experiment names, as the records tell it."""
+
+    ref: str
+    name: str
+    labels: dict[str, str]
+    state: str
+    starts_t: float
+    seen_t: float
+    fired_t: float | None = None  # when it was first read as firing
+    gone_t: float | None = None
+    why: str = ""
+
+
 class Run(msgspec.Struct):
     """One run: the fold over its records."""
 
@@ -80,6 +96,7 @@ class Run(msgspec.Struct):
     not_started: str = ""
     notes: list[tuple[float, Noted]] = msgspec.field(default_factory=list)
     evidence: list[Evidence] = msgspec.field(default_factory=list)
+    alerts: list[AlertView] = msgspec.field(default_factory=list)
     outcome: Outcome | None = None
     clauses: tuple[ClauseJudged, ...] = ()
 
@@ -90,7 +107,30 @@ def fold(entries: list[Entry]) -> Run:
     for entry in entries:
         _fold_run(run, entry)
         _fold_fault(run, entry)
+        _fold_alert(run, entry)
     return run
+
+
+def _fold_alert(run: Run, entry: Entry) -> None:
+    match entry.record:
+        case AlertSeen(ref, name, labels, state, starts_t, why):
+            view = _alert(run, ref, labels)
+            if view is None or view.gone_t is not None or view.starts_t != starts_t:
+                view = AlertView(ref, name, labels, state, starts_t, entry.t)
+                run.alerts.append(view)
+            view.state, view.why = state, why
+            if state == "firing" and view.fired_t is None:
+                view.fired_t = entry.t
+        case AlertGone(ref, _name, labels):
+            gone = _alert(run, ref, labels)
+            if gone is not None:
+                gone.gone_t = entry.t
+        case _:
+            pass
+
+
+def _alert(run: Run, ref: str, labels: dict[str, str]) -> AlertView | None:
+    return next((one for one in reversed(run.alerts) if (one.ref, one.labels) == (ref, labels)), None)
 
 
 def _fold_run(run: Run, entry: Entry) -> None:

@@ -451,6 +451,14 @@ class Environment(Value, frozen=True):
     require: Require = Require()
     gates: Annotated[Gates, Meta(description="what is asked before each run of a schedule")] = Gates()
 
+    def deaf(self) -> str:
+        """Why nobody could tell here that an alert does not fire, in words after its name; empty where one can."""
+        if self.alertmanager is None and self.prometheus is None:
+            return "has neither `alertmanager:` nor `prometheus:`: there is no source of alerts"
+        if self.always_on is None:
+            return "has no `always_on:` alert, such as Watchdog: that an alert is not there would mean nothing"
+        return ""
+
     def problems(self) -> Iterator[Where]:
         """Mistakes that need more than one field to see."""
         for n, path in enumerate(self.commands):

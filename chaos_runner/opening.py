@@ -13,7 +13,9 @@ from collections.abc import AsyncIterator, Iterator
 from chaos_runner import judge, records
 from chaos_runner.api import Doubt, Refused
 from chaos_runner.course import Course
+from chaos_runner.detection import Detection
 from chaos_runner.drive import JournalError
+from chaos_runner.listening import Listening
 from chaos_runner.plan import BASELINE_TIMES, Refusal
 from chaos_runner.sampling import Sampling
 from chaos_runner.ticks import Loop
@@ -52,9 +54,20 @@ async def measuring(course: Course) -> AsyncIterator[int]:
     async with contextlib.AsyncExitStack() as stack:
         try:
             first = await stack.enter_async_context(course.sampling.running())
+            await _listen(course, stack)
         except (Refused, Doubt) as why:
             raise Refusal(f"not started: {why}") from None
         yield first
+
+
+async def _listen(course: Course, stack: contextlib.AsyncExitStack) -> None:
+    """Listens to alerts until the stack is left, where the experiment names some."""
+    setting, named, always_on = course.setting, course.experiment.alerts, course.plan.connections.always_on
+    if named is None or always_on is None or setting.alerts is None:
+        return
+    course.detection = Detection(named, always_on)
+    listening = Listening(setting.alerts, course.detection, setting.env, setting.clock, course.hear)
+    await stack.enter_async_context(listening.running())
 
 
 async def hold_baseline(course: Course, first: int) -> None:
@@ -66,6 +79,8 @@ async def hold_baseline(course: Course, first: int) -> None:
     answer = judge.gate(rules, loop.samples, course.baseline, course.experiment.abort.error_budget)
     if isinstance(answer, judge.Closed):
         raise Refusal(f"not started: {answer.why}")
+    if course.detection is not None and (why := course.detection.against(loop.now())):
+        raise Refusal(f"not started: {why}")
     with _durably():
         course.journal.note(records.BaselineHeld(clauses=answer.clauses))
 

@@ -196,8 +196,8 @@ def _within_ceilings(experiment: Experiment, environment: str, connections: Envi
             )
     if asked.keep_available and connections.cluster is None:
         _refuse("blast_radius.keep_available needs a cluster, and this environment has none")
-    if experiment.alerts is not None:
-        _refuse("`alerts` cannot be judged: this environment has no alert source")
+    if experiment.alerts is not None and (why := connections.deaf()):
+        _refuse(f"`alerts` cannot be judged: '{environment}' {why}")
 
 
 def _pick(
@@ -340,6 +340,8 @@ def _targets(n: int) -> str:
 def worst_case(experiment: Experiment) -> float:
     """How long a run can take: baseline, faults and recovery, all at their longest."""
     total = BASELINE_TIMES * experiment.baseline
+    if experiment.alerts is not None:
+        total += max((one.within for one in experiment.alerts.expect), default=0.0)
     for step in experiment.method:
         match step:
             case PauseStep(pause):

@@ -9,7 +9,7 @@ import anyio
 import msgspec
 
 from chaos_runner import expect, forecast, judge, plan
-from chaos_runner.api import Bounded, Bounds, Doubt, Env, Leases, Probe, Refused, Streams
+from chaos_runner.api import Asks, Bounded, Bounds, Doubt, Env, Leases, Probe, Refused, Streams
 from chaos_runner.load.shapes import fields
 from chaos_runner.model import Check, Experiment, FaultStep, ParallelStep, Pick
 from chaos_runner.plan import Found, Plan, Refusal
@@ -28,7 +28,7 @@ async def resolve(
         with anyio.fail_after(DISCOVERY_S):
             readers = readers_of(experiment, probes)
             for probe in readers.values():
-                probe.reads(env)
+                await _readable(probe, env)
             keep = experiment.blast_radius.keep_available
             found = [await _find(step, lane, asked, env, faults, keep) for step, lane, asked in _asked(experiment)]
             made = plan.make(experiment, env.name, env.environment, tuple(found), seed)
@@ -42,6 +42,14 @@ async def resolve(
         raise Refusal(msg) from None
     planned = _forecast(made, readers, leased)
     return msgspec.structs.replace(planned, warnings=notes + planned.warnings)
+
+
+async def _readable(probe: Probe, env: Env) -> None:
+    """Raises Refused or Doubt where the probe could read nothing."""
+    probe.reads(env)
+    able: object = probe
+    if isinstance(able, Asks):
+        await able.understood(env)
 
 
 async def renew(filed: Plan, env: Env, faults: Mapping[str, type[Any]], probes: Mapping[str, type[Any]]) -> Plan:

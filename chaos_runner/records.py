@@ -231,6 +231,40 @@ class Evidence(Record, frozen=True):
     figures: dict[str, float]
 
 
+class AlertSeen(Record, frozen=True):
+    """An alert that is expected or forbidden was there. `ref` is how the file names it, `starts_t` since when.
+
+    Times are seconds since the run's start; `why` says who suppresses it.
+    """
+
+    ref: str
+    name: str
+    labels: dict[str, str]
+    state: Literal["firing", "suppressed", "pending"]
+    starts_t: float
+    why: str = ""
+
+
+class AlertGone(Record, frozen=True):
+    """An alert that had been there was not there any more."""
+
+    ref: str
+    name: str
+    labels: dict[str, str]
+
+
+class AlertsUnheard(Record, frozen=True):
+    """From here on it could not be told which alerts fire, and why; `AlertsHeard` ends it."""
+
+    why: str
+
+
+class AlertsHeard(Record, frozen=True):
+    """From here on it could be told which alerts fire: the always-on one was there."""
+
+    readings: int = 0  # how many in a row had not told it before
+
+
 class Noted(Record, frozen=True):
     """A person wrote something down."""
 
@@ -283,6 +317,10 @@ AnyRecord = (
     | FaultForgotten
     | RecoveryMeasured
     | Evidence
+    | AlertSeen
+    | AlertGone
+    | AlertsUnheard
+    | AlertsHeard
     | Noted
     | RunEnded
 )

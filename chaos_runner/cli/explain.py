@@ -64,7 +64,7 @@ def metrics(kind: str) -> dict[str, Any]:
     from chaos_runner.cli import blank
 
     cls = registry.probes[kind]
-    ways = [blank.of(cls), *([blank.of(cls, rate=1.0)] if blank.has(cls, "rate") else [])]
+    ways = [blank.of(cls), *(blank.of(cls, **{key: 60.0}) for key in ("rate", "range") if blank.has(cls, key))]
     return {metric.name: metric for way in ways for metric in way.metrics()}
 
 

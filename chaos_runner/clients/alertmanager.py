@@ -50,10 +50,12 @@ class Client:
 
     def _alert(self, one: _Alert) -> Alert:
         by = [f"silence {name}" for name in one.status.silenced_by] + [f"alert {x}" for x in one.status.inhibited_by]
+        starts_at = _answers.unix(one.starts_at, self.url)
         return Alert(
             labels=one.labels,
             state=_state(one.status.state, self.url),
-            starts_at=_answers.unix(one.starts_at, self.url),
+            starts_at=starts_at,
+            fired_at=starts_at,
             heard_at=_answers.unix(one.updated_at, self.url),
             why=", ".join(by),
         )

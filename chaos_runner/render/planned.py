@@ -143,6 +143,9 @@ def _connections(connections: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if cluster:
         where = " ".join(str(cluster[key]) for key in ("kubeconfig", "context") if cluster.get(key))
         yield "cluster", f"{where}, uid {cluster.get('uid') or 'not named'}"
+    for name in ("prometheus", "alertmanager"):
+        if server := _table(connections.get(name)):
+            yield name, str(server.get("url", ""))
     for name, address in sorted(_table(connections.get("services")).items()):
         yield f"service {name}", str(address)
     for name in sorted(_table(connections.get("processes"))):

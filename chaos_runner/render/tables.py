@@ -6,17 +6,18 @@ from collections.abc import Callable
 
 import msgspec
 
-from chaos_runner import compare, expect, histogram
+from chaos_runner import compare, detection, expect, histogram
 from chaos_runner.expect import Clause, unit_of
 from chaos_runner.history import Run
 from chaos_runner.model import Check
-from chaos_runner.render import measured, text
+from chaos_runner.render import measured, text, words
 from chaos_runner.render.measured import Cell, Ticks
 from chaos_runner.render.planned import Planned
 from chaos_runner.render.windows import Spans
 
 NONE = "–"
 NO_SHIFT = "none seen."
+ALERTS_MAX = 100
 
 
 class ClauseRow(msgspec.Struct, frozen=True):
@@ -71,11 +72,33 @@ def clauses(run: Run, plan: Planned) -> list[ClauseRow]:
             for one in run.clauses
         ]
     return [
-        ClauseRow(name, clause.text, "not judged", "the run ended before it could be judged", NONE, NONE, NONE, NONE,
-                  _allowed(plan, name, clause.text))
-        for name, check in plan.steady_state.items()
-        for clause in check.during or check.expect
+        ClauseRow(name, clause, "not judged", "the run ended before it could be judged", NONE, NONE, NONE, NONE,
+                  _allowed(plan, name, clause))
+        for name, clause in _planned(plan)
     ]  # fmt: skip
+
+
+def _planned(plan: Planned) -> list[tuple[str, str]]:
+    """Each check with each of its clauses, then each alert with what is wanted of it."""
+    every = [(name, one.text) for name, check in plan.steady_state.items() for one in check.during or check.expect]
+    if plan.alerts is not None:
+        every += [detection.fires(one) for one in plan.alerts.expect]
+        every += [detection.silent(ref) for ref in plan.alerts.forbid]
+    return every
+
+
+def alerts(run: Run) -> list[tuple[str, str, str, str, str]]:
+    """Each alert that was there: its name, labels, state, when it was seen firing, when it was gone."""
+    return [
+        (
+            text.one_line(one.name, 200),
+            text.one_line(words.labelled(one.labels)),
+            text.one_line(one.state + (f" by {one.why}" if one.why else "")),
+            text.clock(one.fired_t) if one.fired_t is not None else NONE,
+            text.clock(one.gone_t) if one.gone_t is not None else NONE,
+        )
+        for one in run.alerts[:ALERTS_MAX]
+    ]
 
 
 def _allowed(plan: Planned, check: str, wanted: str) -> str:

@@ -36,6 +36,7 @@ HOW = {
     "read-back": "read back only, no effect measured",
     "none": "not shown",
 }
+ALERTS = {"firing": "fired", "suppressed": "fired and was suppressed", "pending": "was pending"}
 
 
 class Words:
@@ -74,7 +75,13 @@ def moment(entry: Entry) -> float:
 
 
 def _tell(entry: Entry, fault: str) -> str:
-    return _tell_run(entry) or _tell_deed(entry, fault) or _tell_undo(entry, fault) or type(entry.record).__name__
+    return (
+        _tell_run(entry)
+        or _tell_alert(entry)
+        or _tell_deed(entry, fault)
+        or _tell_undo(entry, fault)
+        or type(entry.record).__name__
+    )
 
 
 def _tell_run(entry: Entry) -> str:  # noqa: C901 -- one flat table of records
@@ -101,6 +108,26 @@ def _tell_run(entry: Entry) -> str:  # noqa: C901 -- one flat table of records
             return _ending(outcome, by)
         case _:
             return ""
+
+
+def _tell_alert(entry: Entry) -> str:
+    match entry.record:
+        case records.AlertSeen(_, name, labels, state, starts_t, why):
+            by = f" by {why}" if why else ""
+            return f"Alert {name} {ALERTS.get(state, state)}{by}, since {text.clock(starts_t)}: {labelled(labels)}"
+        case records.AlertGone(_, name, labels):
+            return f"Alert {name} was no longer there: {labelled(labels)}"
+        case records.AlertsUnheard(why):
+            return f"From here on nobody could tell that an alert does not fire: {why}"
+        case records.AlertsHeard():
+            return "Alerts heard: the always-on alert was there"
+        case _:
+            return ""
+
+
+def labelled(labels: dict[str, str]) -> str:
+    """An alert's labels but its name."""
+    return ", ".join(f"{key}={labels[key]}" for key in sorted(labels) if key != "alertname") or "no other labels"
 
 
 def _tell_deed(entry: Entry, fault: str) -> str:

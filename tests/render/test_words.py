@@ -67,6 +67,20 @@ EVERY: tuple[tuple[records.AnyRecord, str], ...] = (
     (records.RecoveryMeasured(True, 7.25), "Steady again 7.25 s after the fault"),
     (records.RecoveryMeasured(False, 60.0, why="slow"), "Not steady again within 1 min: slow"),
     (records.Evidence("f", "counters", {"b": 2.0, "a": 1.5}), "Measured beside the checks, counters: a 1.5, b 2"),
+    (
+        records.AlertSeen("Slow", "Slow", {"alertname": "Slow", "job": "shop"}, "firing", 61.5),
+        "Alert Slow fired, since 01:01.5: job=shop",
+    ),
+    (
+        records.AlertSeen("a=b", "Slow", {"alertname": "Slow"}, "suppressed", 1.0, "silence 7"),
+        "Alert Slow fired and was suppressed by silence 7, since 00:01.0: no other labels",
+    ),
+    (records.AlertGone("Slow", "Slow", {"alertname": "Slow"}), "Alert Slow was no longer there: no other labels"),
+    (
+        records.AlertsUnheard("no answer within 4 s"),
+        "From here on nobody could tell that an alert does not fire: no answer within 4 s",
+    ),
+    (records.AlertsHeard(3), "Alerts heard: the always-on alert was there"),
     (records.Noted("Ada", "tea"), "Ada noted: tea"),
     (
         records.RunEnded(records.Outcome("HELD", "nothing", "CLEAN")),

@@ -49,6 +49,7 @@ def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
         tiles=tiles.tiles(run, plan, ticks, spans),
         facts=_facts(run, plan),
         clauses=tables.clauses(run, plan),
+        alerts=tables.alerts(run),
         state_words=STATE_WORDS,
         compared=tables.compared(plan, ticks, spans),
         overview=paper.trusted(charts.overview(run, spans)) if spans.phases or spans.windows else "",
