@@ -14,7 +14,7 @@ import trio
 from trio.testing import MockClock
 
 from chaos_runner import expect, planning, recover, store, wire
-from chaos_runner.api import Env, Reading
+from chaos_runner.api import AlertSource, Env, Reading
 from chaos_runner.clock import Clock, nursery
 from chaos_runner.course import Setting
 from chaos_runner.drive import ArmError
@@ -23,6 +23,8 @@ from chaos_runner.guard import GuardianError
 from chaos_runner.journal import RunJournal
 from chaos_runner.model import (
     Abort,
+    Alertmanager,
+    AlwaysOn,
     BlastRadius,
     Ceilings,
     Check,
@@ -197,6 +199,7 @@ class Rig:
         self.run_id = "r1"
         self.engine: Engine
         self.after: list[tuple[float, Callable[[], object]]] = []
+        self.alerts: AlertSource | None = None
 
     async def _logged(self, operation: Any, key: str, deed: Callable[[], None] = lambda: None) -> None:
         self.log.append(f"{operation} {key}".strip())
@@ -211,6 +214,9 @@ class Rig:
     def env(self) -> Env:
         """A fresh set of connections with room for many targets."""
         roomy = msgspec.structs.replace(self.world.environment(), ceilings=Ceilings(at_once=9, in_total=9))
+        if self.alerts is not None:
+            url = "http://127.0.0.1:1"
+            roomy = msgspec.structs.replace(roomy, alertmanager=Alertmanager(url=url), always_on=AlwaysOn())
         return Env("fake", roomy)
 
     @property
@@ -280,6 +286,7 @@ class Rig:
             lever=lambda: self.lever,
             show=self.on_show,
             shout=self.shouts.append,
+            alerts=self.alerts,
         )
 
     def resurrect(self) -> None:
