@@ -83,7 +83,7 @@ class Connection:
         if wanted:
             self.dialogue = self.dialogue or Dialogue(self.up, self.down)
         if self.dialogue is not None:
-            self.dialogue.toxics = wanted
+            self.dialogue.obey(wanted)
             if not wanted and self.dialogue.idle:
                 self.dialogue = None
         for toxic in wanted:

@@ -90,6 +90,13 @@ class Link:
                     self.head.feed(now, item[start : start + CHUNK_BYTES])
         self.settle(now)
 
+    def instead(self, data: bytes, passing: bytes) -> None:
+        """Writes what a glance let pass in the place of what came, if anything."""
+        self.count.diverted += len(data)
+        if passing:
+            self.count.emitted += len(passing)
+            self.write(passing)
+
     def count_payload(self, data: bytes) -> None:
         count, size = self.count, len(data)
         count.read += size

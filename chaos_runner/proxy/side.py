@@ -43,12 +43,13 @@ class Side(asyncio.Protocol):
             link.count.reads += 1
             link.direct(data)
         elif link.glance is not None and (passing := link.glance(data)) is not None:
-            link.count.read += len(data)
-            link.count.reads += 1
-            if passing is not data:
-                link.count.diverted += len(data)
-                link.count.emitted += len(passing)
-            link.write(passing)
+            count = link.count
+            count.read += len(data)
+            count.reads += 1
+            if passing is data:
+                link.write(data)
+            else:
+                link.instead(data, passing)
         else:
             link.take(data)
 

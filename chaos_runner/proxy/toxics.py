@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
 import struct
 from collections.abc import Mapping
@@ -161,14 +160,9 @@ def draw(seed: int, connection: int, name: str) -> float:
     return _numbers(f"{seed}/{connection}/{lot(name)}", 1)[0]
 
 
-def draw_request(seed: int, connection: int, name: str, request: int) -> float:
-    """The number in [0, 1) that one request on a connection has for a toxic; always the same, too."""
-    return _draws(seed, connection, name, request // DRAWS_AT_ONCE)[request % DRAWS_AT_ONCE]
-
-
-# Most of the price of a draw is the hash, and one hash is enough for eight.
-@functools.lru_cache(maxsize=4096)
-def _draws(seed: int, connection: int, name: str, block: int) -> tuple[float, ...]:
+def draws(seed: int, connection: int, name: str, block: int) -> tuple[float, ...]:
+    """The numbers in [0, 1) that so many requests on a connection have for a toxic; always the same, too."""
+    # Most of the price of a draw is the hash, and one hash is enough for eight.
     return _numbers(f"{seed}/{connection}/{lot(name)}/{block}", DRAWS_AT_ONCE)
 
 

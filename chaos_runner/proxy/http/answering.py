@@ -29,18 +29,18 @@ class Answers(Half):
 
     def glance(self, data: bytes) -> bytes | None:
         """An answer in one piece to the only request under way, or ours instead; or one that nobody waits for."""
-        exchanges = self.dialogue.exchanges
+        exchanges, reader = self.dialogue.exchanges, self.reader
         if not exchanges:
             return data
         first = exchanges[0]
-        if first is not UNTOUCHED and (first.close or not first.simple()):
-            return None
         if len(exchanges) > 1 or self.ending is not None or not self.dialogue.toxics:
             return None
-        if not self.reader.fresh() or not whole.answer(data):
+        if first is not UNTOUCHED and (first.hold or not first.plain):
+            return None
+        if reader.held or not reader.between or not whole.answer(data):
             return None
         exchanges.popleft()
-        return data if first.error is None else first.error.answer(bodyless=False, close=False)
+        return data if first.error is None else first.error.plain
 
     def due(self) -> float:
         """When the next answer of ours is."""

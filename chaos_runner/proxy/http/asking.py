@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chaos_runner.proxy.http import whole
-from chaos_runner.proxy.http.exchange import Exchange
+from chaos_runner.proxy.http.exchange import ANYONE, Exchange
 from chaos_runner.proxy.http.half import EXCHANGES_MAX, Half
 from chaos_runner.proxy.http.messages import Head, NotHttp, Part, Reader
 from chaos_runner.proxy.stages.stage import CHUNK_BYTES, Item
@@ -26,25 +26,29 @@ class Requests(Half):
 
     def glance(self, data: bytes) -> bytes | None:
         """A request in one piece that is neither swallowed nor late."""
-        dialogue = self.dialogue
-        if dialogue.deaf or not self.reader.fresh():
+        dialogue, reader = self.dialogue, self.reader
+        if reader.held or not reader.between or dialogue.deaf:
             return None
         if len(data) > CHUNK_BYTES or len(dialogue.exchanges) >= EXCHANGES_MAX:
             return None
-        head = whole.request(data)
+        head = whole.request(data) if dialogue.choosy or not whole.bare(data) else ANYONE
         if head is None:
             return None
         exchange = dialogue.begin(head)
-        if exchange.hold or exchange.delay_s or self.until:
-            self.decided = head, exchange
-            return None
-        return data
+        if not (exchange.hold or dialogue.late or self.until):
+            return data
+        if head.bare and not (dialogue.late or self.until) and dialogue.answer_at_once(exchange):
+            return b""
+        self.decided = head, exchange
+        return None
 
     def feed(self, at: float, item: Item) -> None:
         """Passes on what is not swallowed; an answer of ours is due as soon as a swallowed request has ended."""
         if not isinstance(item, bytes) or self.dialogue.deaf:
             self.pass_on(at, self.until, item)
             return
+        if self.until <= at and not self.queue:
+            self.until = 0.0
         decided, self.decided = self.decided, None
         if decided is None and self.reader.fresh() and (head := whole.request(item)) is not None:
             decided = head, self.dialogue.begin(head)
@@ -57,8 +61,8 @@ class Requests(Half):
 
     def one(self, at: float, head: Head, exchange: Exchange) -> Exchange:
         """A request has begun and is over."""
-        if exchange.delay_s:
-            self.until = max(self.until, at + exchange.delay_s)
+        if self.dialogue.late:
+            self.until = max(self.until, at + self.dialogue.late)
         if exchange.hold:
             exchange.ready = max(at, self.until)
             exchange.close |= bool(head.field(b"expect"))
@@ -83,10 +87,10 @@ class Requests(Half):
     def begun(self, at: float, head: Head, passing: list[bytes]) -> list[bytes]:
         """A request begins: what came before it goes on by its own time."""
         self.current = exchange = self.dialogue.begin(head)
-        if exchange.delay_s:
+        if self.dialogue.late:
             self.flush(at, passing)
             passing = []
-            self.until = max(self.until, at + exchange.delay_s)
+            self.until = max(self.until, at + self.dialogue.late)
         if exchange.hold and head.field(b"expect"):
             exchange.close, exchange.ready = True, max(at, self.until)  # the client waits for a word before its body
         return passing

@@ -15,12 +15,10 @@ from chaos_runner.proxy.http.exchange import UNTOUCHED, Exchange
 from chaos_runner.proxy.http.messages import Head
 from chaos_runner.proxy.http.toxics import Http, HttpDelay, HttpError
 from chaos_runner.proxy.stages.stage import End
-from chaos_runner.proxy.toxics import Toxic, draw_request
+from chaos_runner.proxy.toxics import DRAWS_AT_ONCE, Toxic, draws
 
 if TYPE_CHECKING:
     from chaos_runner.proxy.link import Link
-
-_SPECIAL = (b"HEAD", b"CONNECT")  # their answers end in a way of their own
 
 
 class Dialogue:
@@ -34,49 +32,77 @@ class Dialogue:
         self.requests = Requests(self)
         self.answers = Answers(self)
         self.number = 0
+        self.late = 0.0  # how much later the request goes on that began last
+        self.drawn: dict[str, tuple[float, ...]] = {}  # by toxic: numbers for the requests before `drawn_to`
+        self.drawn_to = 0
+        self.choosy = False  # whether some toxic wants to know which request it is
         self.deaf = False  # this is no HTTP, or no longer
+
+    def obey(self, toxics: list[Toxic]) -> None:
+        """These toxics are at work from now on."""
+        self.toxics = toxics
+        self.drawn.clear()
+        self.choosy = any(toxic.http is not None and toxic.http.choosy for toxic in toxics)
 
     def begin(self, head: Head) -> Exchange:
         """A request has begun: decides what is done to it."""
-        exchange = UNTOUCHED if head.bare and head.first[0] not in _SPECIAL else Exchange(head)
+        exchange = UNTOUCHED if head.bare else Exchange(head)
+        self.late = 0.0
         for toxic in self.toxics:
             toxic.count.requests += 1
             aim = toxic.http
-            if aim is not None and aim.share and aim.means(head) and self.draws(toxic, aim):
-                exchange = Exchange(head) if exchange is UNTOUCHED else exchange
-                self.apply(toxic, aim, exchange)
-        if exchange.error is not None:
-            exchange.hold = exchange.error.when == "before"
+            if aim is None or not aim.share or (aim.choosy and not aim.means(head)):
+                continue
+            if (aim.share >= 1 or self.number_for(toxic) < aim.share) and not spent(toxic, aim):
+                exchange = self.apply(toxic, aim, exchange, head)
         self.number += 1
         self.exchanges.append(exchange)
         return exchange
 
-    def draws(self, toxic: Toxic, aim: Http) -> bool:
-        """Whether this request is hit: its share, drawn by the seed, and never more than allowed."""
-        hits = toxic.count.hits
-        if 0 < aim.max_affected <= hits or 0 < toxic.max_affected <= hits:
-            return False
-        connection = self.up.connection
-        return (
-            aim.share >= 1
-            or draw_request(connection.proxy.seed, connection.number, toxic.name, self.number) < aim.share
-        )
+    def number_for(self, toxic: Toxic) -> float:
+        """The number in [0, 1) that this request has for a toxic."""
+        number = self.number
+        if number >= self.drawn_to:
+            self.drawn.clear()
+            self.drawn_to = number - number % DRAWS_AT_ONCE + DRAWS_AT_ONCE
+        drawn = self.drawn.get(toxic.name)
+        if drawn is None:
+            connection = self.up.connection
+            drawn = draws(connection.proxy.seed, connection.number, toxic.name, number // DRAWS_AT_ONCE)
+            self.drawn[toxic.name] = drawn
+        return drawn[number % DRAWS_AT_ONCE]
 
-    def apply(self, toxic: Toxic, aim: Http, exchange: Exchange) -> None:
+    def apply(self, toxic: Toxic, aim: Http, exchange: Exchange, head: Head) -> Exchange:
+        """The exchange with this done to it."""
+        count = toxic.count
         if isinstance(aim, HttpDelay):
             # The seed's text alone takes a microsecond, and only jitter wants it.
             seed = f"{self.up.connection.seed_for(toxic)}/{self.number}" if aim.jitter else ""
             seconds = aim.seconds(seed)
-            exchange.delay_s += seconds
-            toxic.count.delay_s += seconds
+            self.late += seconds
+            count.delay_s += seconds
         elif exchange.error is not None or exchange.spoil is not None:
-            return  # one harm a request is enough, and only that is counted
-        elif isinstance(aim, HttpError):
-            exchange.error = aim
+            return exchange  # one harm a request is enough, and only that is counted
         else:
-            exchange.spoil = aim
-        toxic.count.hits += 1
-        self.up.connection.touch(toxic.count, 0)
+            exchange = Exchange(head) if exchange is UNTOUCHED else exchange
+            if isinstance(aim, HttpError):
+                exchange.error, exchange.hold = aim, aim.when == "before"
+            else:
+                exchange.spoil, exchange.plain = aim, False
+        count.hits += 1
+        if count not in self.up.connection.affected:
+            self.up.connection.touch(count, 0)
+        return exchange
+
+    def answer_at_once(self, exchange: Exchange) -> bool:
+        """Says our own answer to the request that began last, where it has to wait for nothing; False where it has."""
+        answers = self.answers
+        if len(self.exchanges) > 1 or answers.ending is not None or answers.after is not self.down:
+            return False
+        assert exchange.error is not None
+        self.exchanges.pop()
+        self.down.feed(0.0, exchange.error.plain)
+        return True
 
     def answer(self, now: float) -> None:
         """Hands out our own answers whose turn has come."""
@@ -107,3 +133,9 @@ class Dialogue:
     def idle(self) -> bool:
         """Whether nothing is under way that somebody still waits for."""
         return self.deaf or not self.exchanges
+
+
+def spent(toxic: Toxic, aim: Http) -> bool:
+    """Whether a toxic has hit as many requests as it may."""
+    hits = toxic.count.hits
+    return 0 < aim.max_affected <= hits or 0 < toxic.max_affected <= hits

@@ -36,7 +36,9 @@ class Part(enum.Enum):
 
 
 class Head:
-    """The head of a request or an answer. A `bare` one has no field that says anything about body or connection."""
+    """The head of a request or an answer. A `bare` one asks for nothing special, neither by a field
+    about body or connection nor by its method.
+    """
 
     __slots__ = ("_lower", "bare", "first", "raw")
 
@@ -83,7 +85,7 @@ class Reader:
     def __init__(self, *, requests: bool) -> None:
         self._requests = requests
         self._first = _REQUEST if requests else _STATUS
-        self._held = b""
+        self.held = b""  # of a message that has not come far enough
         self._left = 0  # of a body of known length, or of a chunk with its line end
         self._chunked = False
         self._line = False  # a chunk's size comes next
@@ -94,7 +96,7 @@ class Reader:
 
     def feed(self, data: bytes) -> Iterator[Piece]:
         """The pieces of what came. Raises NotHttp."""
-        data, self._held = self._held + data if self._held else data, b""
+        data, self.held = self.held + data if self.held else data, b""
         while data:
             if self.between:
                 head, data = self._head(data)
@@ -106,7 +108,7 @@ class Reader:
             else:
                 size = self._body(data)
                 if size == 0:
-                    self._held = data
+                    self.held = data
                     return
                 piece, data = data[:size], data[size:]
                 self.rest = data
@@ -121,12 +123,12 @@ class Reader:
 
     def unread(self) -> bytes:
         """What is held of a message that has not come far enough to be handed out; nothing is held afterwards."""
-        held, self._held = self._held, b""
+        held, self.held = self.held, b""
         return held
 
     def fresh(self) -> bool:
         """Whether nothing of a message has come yet."""
-        return self.between and not self._held
+        return self.between and not self.held
 
     @property
     def endless(self) -> bool:
@@ -138,7 +140,7 @@ class Reader:
         end = _END.search(data, blank)
         if end is None:
             self._early(data, blank)
-            self._held = data
+            self.held = data
             return None, b""
         raw = data[: end.end()]
         first = self._first.match(raw, blank)

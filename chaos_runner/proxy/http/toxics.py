@@ -56,7 +56,7 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         )
 
 
-class Aim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Aim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """What every type has: the share of requests that are hit, which ones are meant, and how many at most."""
 
     share: Share = 1.0
@@ -64,18 +64,19 @@ class Aim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     exclude: Annotated[tuple[Word, ...], Meta(max_length=50)] = ()  # paths that are never hit, such as /healthz
     max_affected: Annotated[int, Meta(ge=0)] = 0  # requests; 0 for no limit
 
+    @functools.cached_property
+    def choosy(self) -> bool:
+        """Whether some requests are not meant."""
+        return self.match != Match() or bool(self.exclude)
+
     def means(self, head: Head) -> bool:
         """Whether a request is meant at all."""
-        match = self.match
-        if (match.path or match.methods or match.headers) and not match.fits(head):
+        if not self.match.fits(head):
             return False
-        if not self.exclude:
-            return True
-        path = path_of(head)
-        return not any(fnmatch.fnmatchcase(path, out) for out in self.exclude)
+        return not self.exclude or not any(fnmatch.fnmatchcase(path_of(head), out) for out in self.exclude)
 
 
-class HttpError(Aim, frozen=True, dict=True):
+class HttpError(Aim, frozen=True):
     """An answer that the service did not give. `when: after` lets it do the work first."""
 
     status: Annotated[int, Meta(ge=200, le=599)] = 503
@@ -86,6 +87,11 @@ class HttpError(Aim, frozen=True, dict=True):
     @functools.cached_property
     def _answers(self) -> dict[tuple[bool, bool], bytes]:
         return {}
+
+    @functools.cached_property
+    def plain(self) -> bytes:
+        """The answer to a request that asks for nothing special."""
+        return self.answer(bodyless=False, close=False)
 
     def answer(self, *, bodyless: bool, close: bool) -> bytes:
         """The whole answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos_runner.proxy.http import whole
@@ -65,18 +65,53 @@ def test_what_is_said_to_be_whole_is_one_message(
     message: bytes, place: int, lost: int, damage: bytes, requests: bool
 ) -> None:
     place %= len(message)
-    data = message[:place] + damage + message[place + lost :]
+    agrees(message[:place] + damage + message[place + lost :], requests=requests)
+
+
+FIELDS = ["Host: x", "X: 1\rContent-Length: 2", "Content-Type: a", "Content-Length : 2", "TE: x", "", " Expect: x"]
+FIELDS += ["Connection: keep-alive", "connection:Keep-Alive, Upgrade", "CONNECTION: close", "Upgrade: h2c", "Expect: x"]
+FIELDS += ["Content-Length: 2", "content-LENGTH:0", "Content-Length: 2, 2", "Transfer-Encoding: chunked", "TE: \xff"]
+FIRST_LINES = ["GET / HTTP/1.1", "HEAD / HTTP/1.1", "CONNECT a:1 HTTP/1.1", "get /\xff HTTP/1.0", "GET /?a b HTTP/1.1"]
+FIRST_LINES += ["HTTP/1.1 200 OK", "HTTP/1.0 503", "HTTP/1.1 204 No", "HTTP/1.1 304 No", "HTTP/1.1 100 Go on"]
+
+
+@settings(max_examples=1000)
+@given(
+    st.sampled_from(FIRST_LINES),
+    st.lists(st.tuples(st.sampled_from(FIELDS), st.sampled_from(["\r\n"] * 5 + ["\n", "\r\r\n"])), max_size=5),
+    st.sampled_from(["", "ok", "\r\n", "2\r\nok\r\n0\r\n\r\n"]),
+)
+def test_whatever_fields_come_what_is_said_to_be_whole_is_one_message(
+    first: str, fields: list[tuple[str, str]], body: str
+) -> None:
+    lines = "".join(field + end for field, end in fields)
+    data = f"{first}\r\n{lines}\r\n{body}".encode("latin-1")
+    for requests in (True, False):
+        agrees(data, requests=requests)
+
+
+def agrees(data: bytes, *, requests: bool) -> None:
+    """What is said at a glance is what a reader says; a request is bare only where nothing is to be heeded."""
     head = whole.request(data) if requests else None
-    if head is not None or (not requests and whole.answer(data)):
-        reader = Reader(requests=requests)
-        first, *bodies, end = reader.feed(data)
-        assert first.head is not None
-        assert end.part is Part.END
-        assert {piece.part for piece in bodies} <= {Part.BODY}
-        assert reader.fresh()
-        if head is not None:
-            assert (head.raw, head.first) == (first.head.raw, first.head.first)
-            assert not head.bare or not any(first.head.field(name) for name in (b"connection", b"upgrade", b"expect"))
+    assert whole.bare(data) == (whole.request(data) is not None and whole.request(data).bare)  # type: ignore[union-attr]
+    if head is None and (requests or not whole.answer(data)):
+        return
+    reader = Reader(requests=requests)
+    first, *bodies, end = reader.feed(data)
+    assert first.head is not None
+    assert end.part is Part.END
+    assert {piece.part for piece in bodies} <= {Part.BODY}
+    assert reader.fresh()
+    if head is None:
+        assert first.head.first[0] not in (b"204", b"304")
+        assert first.head.first[0][:1] != b"1"
+        return
+    assert (head.raw, head.first) == (first.head.raw, first.head.first)
+    if head.bare:
+        assert set(first.head.tokens(b"connection")) <= {b"keep-alive"}
+        assert not first.head.field(b"upgrade") + first.head.field(b"expect")
+        assert head.first[0] not in (b"HEAD", b"CONNECT")
+        assert head.first[2] == b"1"
 
 
 @pytest.mark.parametrize("message", [GET, POST])

@@ -128,10 +128,11 @@ def test_a_delayed_error_comes_late(shop: Shop) -> None:
 def test_an_error_of_ours_is_as_late_as_an_answer_of_the_service(shop: Shop) -> None:
     shop.api.toxic("latency", latency=150)
     shop.api.toxic("http_error")
-    began = time.monotonic()
-
-    assert ask(shop.client())[0] == 503
-    assert time.monotonic() - began >= 0.15 - toxi.EARLY_S
+    client = shop.client()
+    for _ in range(2):  # the first one on a connection goes another way than those that follow
+        began = time.monotonic()
+        assert ask(client)[0] == 503
+        assert time.monotonic() - began >= 0.15 - toxi.EARLY_S
 
 
 def test_a_truncated_answer_has_its_head_and_so_many_bytes(shop: Shop) -> None:
