@@ -6,6 +6,8 @@ chaos-runner schedule status                           who leads, what is armed,
 chaos-runner schedule history [NAME]                   decisions, newest first; `skips` shows only those not to run
 chaos-runner schedule arm ENV --by NAME --until 8h     lets schedules run there; `disarm ENV` takes it back
 chaos-runner schedule pause NAME --by YOU --reason WHY puts one aside; `resume NAME` takes it up again
+chaos-runner schedule preview [NAME]                   what comes next; --month 2026-12 for a month, --zone for any zone
+chaos-runner schedule explain NAME AT                  why it would run at that time, or why not
 chaos-runner schedule ack NAME --by YOU --reason WHY   a failure was looked at: the schedule may run again
 """
 
@@ -29,6 +31,8 @@ VERBS = {
     "pause": "schedule_word",
     "resume": "schedule_word",
     "ack": "schedule_word",
+    "preview": "schedule_preview",
+    "explain": "schedule_preview",
 }
 
 
@@ -38,11 +42,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", nargs="?", default="", metavar="NAME", help="a schedule; for arm, disarm: an environment"
     )
+    parser.add_argument("at", nargs="?", default="", metavar="AT", help="explain: a time such as 2026-12-24T10:30")
+    parser.add_argument("--zone", default="", metavar="ZONE", help="preview: by the clocks of this zone")
+    parser.add_argument("--month", default="", metavar="YYYY-MM", help="preview: this month, week by week")
     parser.add_argument("--by", default="", metavar="NAME", help="arm, pause, ack: who says so")
     parser.add_argument("--until", default="", metavar="TIME", help="arm: 8h, or 2026-12-24T16:00+01:00")
     parser.add_argument("--reason", default="", metavar="WHY", help="pause, ack: kept with it")
     parser.add_argument("--ticket", default="", metavar="ID", help="ack: where the failure is worked on")
-    parser.add_argument("-n", "--number", type=int, default=20, metavar="N", help="history, skips: how many")
+    parser.add_argument("-n", "--number", type=int, default=20, metavar="N", help="preview, history, skips: how many")
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="run: where reports go")
     parser.add_argument(
         "--on-stop",

@@ -99,6 +99,7 @@ def read(config: Path, state_dir: Path) -> Book:
 
 def secret_of(state_dir: Path) -> bytes:
     """What coins and minutes are drawn with; made once. Raises OSError."""
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = state_dir / DRAWN_FROM
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
