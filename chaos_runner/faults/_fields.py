@@ -56,12 +56,15 @@ class FieldChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return self.place
 
     async def rights(self, env: Env, target: Target) -> Rights:
-        """Whether we may change it, put it back, see it, and tell of it; harm and undo are the same request."""
+        """Whether we may change it, put it back, see it, and tell of it; harm and undo are the same request.
+
+        The list is of all namespaces: it is how a janitor finds the mark once the ledger is lost.
+        """
         from chaos_runner.clients.kubernetes import lists, notes
 
         at, (namespace, name) = lists.place(self.type_of(target)), names(target)
         verbs = [Ask(verb, at, namespace, name) for verb in ("get", "patch")]
-        told = [Ask("list", at, namespace), Ask("create", notes.Event.at, namespace or "default")]
+        told = [Ask("list", at), Ask("create", notes.Event.at, namespace or "default")]
         return await _cluster.rights(env, [*verbs, *told])
 
     async def prepare(self, env: Env, target: Target, mark: str) -> Undo:

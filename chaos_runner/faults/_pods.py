@@ -137,6 +137,7 @@ class PodLoss(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
                 Ask("get", objects.Pod.at, namespace),
                 Ask("list", objects.Pod.at, namespace),
                 Ask("get", workloads.ReplicaSet.at, namespace),
+                Ask("get", workloads.StatefulSet.at, namespace),  # whether it has room is asked right before the harm
             ],
         )
 
