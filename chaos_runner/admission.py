@@ -15,6 +15,10 @@ from chaos_runner.plan import Plan, Refusal
 from chaos_runner.store import FaultRow, Store, levers
 
 _LAYERS = get_args(Layer)  # the weakest first
+_IN_A_POD = (
+    "a guardian ends with its pod, or with the first process of its container, and is not counted; to leave that to a"
+    " janitor: `require: {layer: runner}` for the environment in chaos-runner.yaml"
+)
 
 
 def check(plan: Plan, ledger: Store, state_dir: Path, required_layer: str = "") -> None:
@@ -49,7 +53,7 @@ def _check_layers(plan: Plan, required: str) -> None:
     strongest = max((_LAYERS.index(layer) for layer in plan.layers), default=0)
     if _LAYERS.index(required) > strongest:
         msg = f"not started: the layer '{required}' is required, and this target offers: {', '.join(plan.layers)}"
-        raise Refusal(msg)
+        raise Refusal(msg if "guardian" in plan.layers else f"{msg}\n  {_IN_A_POD}")
 
 
 async def loud(env: Env) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from chaos_runner import admission, configure, planning, recover, registry, store, wire
+from chaos_runner import admission, configure, container, planning, recover, registry, store, wire
 from chaos_runner._version import __version__
 from chaos_runner.api import AlertSource, Doubt, Env, Fault, Refused, Scans, Secretive
 from chaos_runner.clients import sources
@@ -83,7 +83,8 @@ async def make_plan(experiment: Experiment, name: str, connections: Any, seed: i
     """The plan; reads only. Raises Refusal."""
     env = open_env(name, connections)
     try:
-        return await planning.resolve(experiment, env, registry.faults, registry.probes, seed)
+        guarded = container.guardian_survives()
+        return await planning.resolve(experiment, env, registry.faults, registry.probes, seed, guarded=guarded)
     finally:
         await env.aclose()
 

@@ -9,7 +9,7 @@ import anyio
 import msgspec
 
 from chaos_runner import expect, forecast, judge, plan
-from chaos_runner.api import Asks, Bounded, Bounds, Doubt, Env, Leases, Probe, Refused, Streams
+from chaos_runner.api import LEASE_TTL_S, Asks, Bounded, Bounds, Doubt, Env, Leases, Probe, Refused, Scans, Streams
 from chaos_runner.load.shapes import fields
 from chaos_runner.model import Check, Experiment, FaultStep, ParallelStep, Pick
 from chaos_runner.plan import Found, Plan, Refusal
@@ -18,12 +18,22 @@ from chaos_runner.sampling import metric_of
 DISCOVERY_S = 20.0
 SILENCE_S = 5.0  # how long a runner may be silent before its guardian acts
 KILL_S = 1.0  # for killing it and sending the first revert
+JANITOR_S = 120.0  # one a minute, which believes a mark's expiry when it is a minute past
 
 
 async def resolve(
-    experiment: Experiment, env: Env, faults: Mapping[str, type[Any]], probes: Mapping[str, type[Any]], seed: int
+    experiment: Experiment,
+    env: Env,
+    faults: Mapping[str, type[Any]],
+    probes: Mapping[str, type[Any]],
+    seed: int,
+    *,
+    guarded: bool = True,
 ) -> Plan:
-    """The plan for this experiment in this environment. Raises Refusal with one sentence; touches nothing."""
+    """The plan for this experiment in this environment. Raises Refusal with one sentence; touches nothing.
+
+    It counts on a guardian where one would outlive its runner (`guarded`).
+    """
     try:
         with anyio.fail_after(DISCOVERY_S):
             readers = readers_of(experiment, probes)
@@ -40,7 +50,7 @@ async def resolve(
     except TimeoutError:
         msg = f"not started: the targets did not answer within {DISCOVERY_S:g} s"
         raise Refusal(msg) from None
-    planned = _forecast(made, readers, leased)
+    planned = _forecast(_layered(made, faults, leased=leased, guarded=guarded), readers)
     return msgspec.structs.replace(planned, warnings=notes + planned.warnings)
 
 
@@ -52,10 +62,13 @@ async def _readable(probe: Probe, env: Env) -> None:
         await able.understood(env)
 
 
-async def renew(filed: Plan, env: Env, faults: Mapping[str, type[Any]], probes: Mapping[str, type[Any]]) -> Plan:
+async def renew(
+    filed: Plan, env: Env, faults: Mapping[str, type[Any]], probes: Mapping[str, type[Any]], *, guarded: bool = True
+) -> Plan:
     """A plan from a file as it may run today: resolved again, with the file's victims. Raises Refusal."""
     try:
-        return plan.renew(filed, await resolve(filed.experiment, env, faults, probes, filed.seed))
+        fresh = await resolve(filed.experiment, env, faults, probes, filed.seed, guarded=guarded)
+        return plan.renew(filed, fresh)
     except (KeyError, msgspec.ValidationError) as why:
         msg = f"not started: the plan speaks of what is not known here: {why}"
         raise Refusal(msg) from None
@@ -93,7 +106,26 @@ def _measured(check: Check, probe: Probe) -> tuple[judge.Measured, ...]:
     )
 
 
-def _forecast(made: Plan, readers: Mapping[str, Probe], leased: bool) -> Plan:
+def _layered(made: Plan, faults: Mapping[str, type[Any]], *, leased: bool, guarded: bool) -> Plan:
+    """With who undoes when the runner is gone, and how soon; 0 where nothing bounds it."""
+    there = {"runner": True, "guardian": guarded, "lease": leased}
+    if guarded:
+        bound_s = SILENCE_S + KILL_S
+    elif leased:
+        bound_s = LEASE_TTL_S + KILL_S
+    else:
+        bound_s = made.experiment.blast_radius.max_duration + JANITOR_S if _marked(made, faults) else 0.0
+    layers = tuple(name for name, is_there in there.items() if is_there)
+    return msgspec.structs.replace(made, layers=layers, bound_s=bound_s)
+
+
+def _marked(made: Plan, faults: Mapping[str, type[Any]]) -> bool:
+    """Whether a janitor finds all that has to be undone by the marks on the targets."""
+    kinds = [(planned, faults[planned.kind]) for planned in made.faults if planned.reversible]
+    return all(isinstance(msgspec.convert(planned.params, kind), Scans) for planned, kind in kinds)
+
+
+def _forecast(made: Plan, readers: Mapping[str, Probe]) -> Plan:
     rules = rules_of(made.experiment, readers)
     refused = forecast.refusals(rules, made.experiment)
     if refused:
@@ -103,8 +135,6 @@ def _forecast(made: Plan, readers: Mapping[str, Probe], leased: bool) -> Plan:
         made,
         forecasts=forecast.forecasts(rules),
         warnings=forecast.warnings(rules, made.experiment),
-        layers=("runner", "guardian", "lease") if leased else ("runner", "guardian"),
-        bound_s=SILENCE_S + KILL_S,
     )
 
 

@@ -92,18 +92,28 @@ def lines(plan: Plan) -> list[str]:
     out += [
         "",
         f"blast radius {touched} of {radius.in_total} targets; {radius.at_once} at once, {radius.max_duration:g}s",
-        f"undo layers  {', '.join(plan.layers)}: a fault outlives a dead or hung runner by at most {plan.bound_s:g}s",
-        f"             {_both_dead('lease' in plan.layers)}",
+        f"undo layers  {', '.join(plan.layers)}: {_bound(plan)}",
+        f"             {_both_dead(plan.layers)}",
         f"worst case   {plan.worst_case_s:g}s",
     ]
     out += [f"events       {f.check}: {f.clause}: {f.events:g} expected, {f.needed} needed" for f in plan.forecasts]
     return out + [f"note         {warning}" for warning in plan.warnings]
 
 
-def _both_dead(leased: bool) -> str:
+def _bound(plan: Plan) -> str:
+    who = "a dead or hung runner" if "guardian" in plan.layers else "its pod, or its container,"
+    if not plan.bound_s:
+        return f"nothing undoes a fault that outlives {who} before the next run here"
+    janitor = "" if len(plan.layers) > 1 else "; only if a janitor looks at this environment every minute"
+    return f"a fault outlives {who} by at most {plan.bound_s:g}s{janitor}"
+
+
+def _both_dead(layers: tuple[str, ...]) -> str:
     from chaos_runner.api import LEASE_TTL_S
 
-    if leased:
+    if "guardian" not in layers:
+        return "a guardian ends with its pod, or with the first process of its container: it is not counted"
+    if "lease" in layers:
         return f"runner and guardian dead: the target itself drops the fault {LEASE_TTL_S:g}s after the last renewal"
     return "runner and guardian dead: the fault stays until the next run here, or `chaos-runner recover`"
 

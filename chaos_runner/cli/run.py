@@ -120,11 +120,12 @@ def _renewed(plan: Plan, args: argparse.Namespace) -> Plan:
 
 
 async def _held_to_today(filed: Plan, connections: Any) -> Plan:
-    from chaos_runner import conduct, planning, registry
+    from chaos_runner import conduct, container, planning, registry
 
     env = conduct.open_env(filed.environment, connections)
     try:
-        return await planning.renew(filed, env, registry.faults, registry.probes)
+        guarded = container.guardian_survives()
+        return await planning.renew(filed, env, registry.faults, registry.probes, guarded=guarded)
     finally:
         await env.aclose()
 

@@ -155,10 +155,10 @@ def test_whatever_is_asked_never_more_than_every_limit_is_picked(n: int) -> None
     assert {fault.target.key for fault in made.faults} <= {f"fake/{name}" for name in names}
 
 
-def _resolve(world: FakeWorld, asked: Experiment) -> Plan:
+def _resolve(world: FakeWorld, asked: Experiment, *, guarded: bool = True) -> Plan:
     env = world.env()
     env.environment = msgspec.structs.replace(env.environment, ceilings=ROOMY.ceilings)
-    return virtually(lambda: planning.resolve(asked, env, KINDS, PROBES, seed=1))
+    return virtually(lambda: planning.resolve(asked, env, KINDS, PROBES, seed=1, guarded=guarded))
 
 
 def test_planning_only_reads() -> None:
@@ -194,6 +194,17 @@ def test_the_layers_and_the_bound_are_those_of_the_target(leases: bool) -> None:
 
     assert made.layers == (("runner", "guardian", "lease") if leases else ("runner", "guardian"))
     assert made.bound_s == 6.0
+
+
+@pytest.mark.parametrize(("leases", "bound_s"), [(True, 6.0), (False, 30.0 + planning.JANITOR_S)])
+def test_where_a_guardian_ends_with_its_runner_it_is_no_layer_and_the_bound_is_the_janitor_s(
+    leases: bool, bound_s: float
+) -> None:
+    asked = experiment(blast_radius=BlastRadius(max_duration=30.0))
+    made = _resolve(FakeWorld("one", leases=leases), asked, guarded=False)
+
+    assert made.layers == (("runner", "lease") if leases else ("runner",))
+    assert made.bound_s == bound_s
 
 
 def test_a_plan_survives_being_written_down() -> None:

@@ -139,8 +139,8 @@ class Site:
         every = [one for file in files for one in documents(file)]
         for one in every:
             self.apply(one)
-        for right in (right for one in every for right in rights(one, every)):
-            self.effective(right, True)
+        for right, account in (granted for one in every for granted in grants(one, every)):
+            self.effective(right, True, account)
         try:
             yield
         finally:
@@ -155,8 +155,8 @@ class Site:
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
         return bool(raw.done(self, "POST", path, body, user=user)["status"]["allowed"])
 
-    def effective(self, right: Right, allowed: bool) -> None:
-        raw.wait_until(lambda: self.may(right) is allowed)
+    def effective(self, right: Right, allowed: bool, user: str = "runner") -> None:
+        raw.wait_until(lambda: self.may(right, user) is allowed)
 
     # --- what was asked -----------------------------------------------------------------------------------------------
 
@@ -229,15 +229,20 @@ def single(one: Object) -> str:
     return f"{collection(one)}/{one['metadata']['name']}"
 
 
-def rights(role: Object, others: Iterable[Object]) -> Iterator[Right]:
+def rights(role: Object, others: Iterable[Object]) -> set[Right]:
     """What a role allows, where the bindings among the others bind it."""
+    return {right for right, _ in grants(role, others)}
+
+
+def grants(role: Object, others: Iterable[Object]) -> Iterator[tuple[Right, str]]:
+    """The same, each with the account that is allowed it."""
     for binding in others:
         reference = binding.get("roleRef")
         if reference and (reference["kind"], reference["name"]) == (role["kind"], role["metadata"]["name"]):
             space = binding["metadata"].get("namespace", "")
             if role["metadata"].get("namespace", space) == space:
-                for rule in role["rules"]:
-                    yield from _of(rule, space)
+                accounts = [subject["name"] for subject in binding["subjects"]]
+                yield from ((right, name) for rule in role["rules"] for right in _of(rule, space) for name in accounts)
 
 
 def _of(rule: Object, space: str) -> Iterator[Right]:
