@@ -167,3 +167,19 @@ async def test_without_any_role_not_even_the_cluster_is_known_to_be_the_right_on
         site.apply(role)
         assert right.verb in role["rules"][0]["verbs"]
     raw.wait_until(lambda: raw.ask(site, "GET", "/api/v1/namespaces/kube-system", user="runner").status == 200)
+
+
+async def test_a_list_that_is_allowed_in_one_namespace_only_would_not_find_the_marks_again(
+    site: Site, opened: Open
+) -> None:
+    site.settled()
+    (scale,) = [case for case in CASES if case.kind == "scale"]
+    roles = {one["metadata"]["name"]: one for one in sites.documents("scale.yaml") if one["kind"] == "ClusterRole"}
+    here, everywhere = roles["chaos-runner-scale"], roles["chaos-runner-scale-marks"]
+    with site.applied("scale.yaml"):
+        site.apply({**here, "rules": [*here["rules"], *everywhere["rules"]]})
+        site.effective(Right("list", "apps", "deployments", SPACE), True)
+        site.apply({**everywhere, "rules": []})
+        site.effective(Right("list", "apps", "deployments", ""), False)
+        with pytest.raises(Refusal, match="may not list deployments"):
+            await planned(site, opened(), scale)
