@@ -16,7 +16,7 @@ ENDURANCE_ARGS ?=
 SEEDS ?= 10000
 EXAMPLES ?= 2000
 
-.PHONY: demo test test-cluster lint types contracts docs parity bench bench-load bench-proxy calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
+.PHONY: demo test test-cluster lint types contracts docs shop parity bench bench-load bench-proxy calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -49,6 +49,10 @@ contracts: .venv/.test
 
 docs: .venv/.test
 	$(BIN)/python tools/make_docs.py
+
+# docker-compose.yml and deploy/shop, from the table of the demo shop.
+shop: .venv/.test
+	$(BIN)/python tools/make_shop.py
 
 # Runs the parity suite on the embedded proxy and the real Toxiproxy and writes docs/parity.md.
 parity: .venv/.test real

@@ -16,7 +16,9 @@ from chaos_runner.model import AlwaysOn, Ceilings, Cluster, Config, Environment,
 from chaos_runner.plan import Refusal
 
 DEMO = "demo"
-_DEMO_ENVIRONMENT = Environment(toxiproxy=Toxiproxy(url="embedded"), ceilings=Ceilings(at_once=2, in_total=4))
+_DEMO_ENVIRONMENT = Environment(
+    toxiproxy=Toxiproxy(url="embedded"), cluster=Cluster(kubeconfig="pocket"), ceilings=Ceilings(at_once=2, in_total=4)
+)
 BUILT_IN = Config(kind="config/v1", environments={DEMO: _DEMO_ENVIRONMENT, "demo-resilient": _DEMO_ENVIRONMENT})
 SECRET_BYTES_MAX = 65536
 
@@ -141,6 +143,7 @@ def choose(configuration: Configuration, asked: str | None) -> str:
 def connect(configuration: Configuration, name: str, state_dir: Path) -> Environment:
     """The environment with `embedded` replaced by the demo world's addresses. Raises Refusal naming `demo up`."""
     environment = configuration.config.environments[name]
+    configured = environment.cluster
     if environment.cluster is not None:
         folder = configuration.path.parent if configuration.path else Path.cwd()
         environment = msgspec.structs.replace(environment, cluster=_found(environment.cluster, folder, state_dir))
@@ -149,6 +152,7 @@ def connect(configuration: Configuration, name: str, state_dir: Path) -> Environ
     world = _world(name, state_dir)
     return msgspec.structs.replace(
         environment,
+        cluster=_of_world(world, configured) or environment.cluster,
         toxiproxy=Toxiproxy(url=world["toxiproxy"]["url"]),
         services={**world["services"], **environment.services},
         processes={**_processes(world), **environment.processes},
@@ -173,6 +177,12 @@ def _pocket(state_dir: Path) -> Cluster | None:
     except (OSError, msgspec.DecodeError):
         return None
     return Cluster(kubeconfig=f"file:{there.kubeconfig}", context=there.context, uid=there.uid)
+
+
+def _of_world(world: Mapping[str, Any], configured: Cluster | None) -> Cluster | None:
+    """Where the environment says `pocket`, the demo world's own cluster, if it has one."""
+    pocket = configured is not None and configured.kubeconfig == "pocket"
+    return Cluster(**world["cluster"]) if pocket and world["cluster"] else None
 
 
 class _Pocket(msgspec.Struct, frozen=True):

@@ -62,6 +62,8 @@ class FaultView(msgspec.Struct):
     undone_by: str = ""
     trouble: list[str] = msgspec.field(default_factory=list)
     drift: str = ""
+    replaced: str = ""
+    replaced_s: float = 0.0
 
 
 class AlertView(msgspec.Struct):
@@ -198,8 +200,8 @@ def _fold_life(view: FaultView, entry: Entry) -> None:  # noqa: C901 -- one flat
             view.state = "WATCHING"
         case FaultClosed():
             view.state = "CLOSED"
-        case FaultSpent():
-            view.state = "SPENT"
+        case FaultSpent(replaced=replaced, seconds=seconds):
+            view.state, view.replaced, view.replaced_s = "SPENT", replaced, seconds
         case FaultStuck(why=why):
             view.state = "STUCK"
             view.trouble.append(why)

@@ -34,14 +34,14 @@ class Child(msgspec.Struct):
         """Whether it has not ended yet."""
         return self.process.returncode is None
 
-    async def announcement(self) -> dict[str, object]:
+    async def announcement(self, within_s: float = READY_WITHIN_S) -> dict[str, object]:
         """The JSON line that it prints when it is ready."""
         assert self.process.stdout is not None
         try:
-            async with asyncio.timeout(READY_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 line = await self.process.stdout.readline()
         except TimeoutError as late:
-            raise NotReady(f"{self.name} said nothing within {READY_WITHIN_S:g} s") from late
+            raise NotReady(f"{self.name} said nothing within {within_s:g} s") from late
         try:
             return msgspec.json.decode(line, type=dict[str, object])
         except msgspec.DecodeError as refusal:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from chaos_runner.pocket import processes, starting, world
 VERSION = 1
 WORLDS = {"demo": "fragile", "demo-resilient": "resilient"}
 FILE = "demo.json"
+PODS = sys.platform == "linux"  # where payments can be pods; elsewhere they are a process
+PAYMENTS = (b"chaos_runner.pocket.shop", b"payments")
 TURN_WITHIN_S = 60.0
 
 
@@ -38,10 +42,10 @@ def up(state_dir: Path, real_proxy: str | None = None) -> dict[str, Any]:
         if living is not None and living.worlds.keys() == WORLDS.keys():
             return _plain(living)
         if living is not None:
-            _end(living)
+            _end(living, state_dir)
         state = DemoState(VERSION, _start_all(state_dir, real_proxy))
         world.write_private(state_dir / FILE, msgspec.json.encode(state) + b"\n")
-        return _plain(state)
+        return _plain(_with_pods(state))
 
 
 def down(state_dir: Path) -> bool:
@@ -52,7 +56,7 @@ def down(state_dir: Path) -> bool:
         state = _load(state_dir)
         if state is None:
             return False
-        _end(state)
+        _end(state, state_dir)
         (state_dir / FILE).unlink(missing_ok=True)
         return True
 
@@ -68,7 +72,22 @@ def _living(state_dir: Path) -> DemoState | None:
     if state is None:
         return None
     living = {name: info for name, info in state.worlds.items() if info.supervisor().lives()}
-    return DemoState(state.version, living)
+    return _with_pods(DemoState(state.version, living))
+
+
+def _with_pods(state: DemoState) -> DemoState:
+    return DemoState(state.version, {name: with_pod(info) for name, info in state.worlds.items()})
+
+
+def with_pod(info: world.WorldInfo) -> world.WorldInfo:
+    """The world with `payments` among its processes, also where that is one of several pods: the oldest there is."""
+    if info.cluster is None:
+        return info
+    pods = [one for one in processes.descendants(info.pid) if processes.runs(one, PAYMENTS)]
+    if not pods:
+        return info
+    oldest = min(pods, key=lambda pod: (pod.start_time, pod.pid))
+    return msgspec.structs.replace(info, processes={**info.processes, "payments": oldest})
 
 
 def _load(state_dir: Path) -> DemoState | None:
@@ -89,9 +108,7 @@ def _load(state_dir: Path) -> DemoState | None:
 
 
 def _start_all(state_dir: Path, real_proxy: str | None) -> dict[str, world.WorldInfo]:
-    started = {
-        name: _started(_log(state_dir, name), world.supervisor_argv(mode, real_proxy)) for name, mode in WORLDS.items()
-    }
+    started = {name: _start(state_dir, name, mode, real_proxy) for name, mode in WORLDS.items()}
     try:
         return {name: world.read_info(process) for name, process in started.items()}
     except BaseException as error:
@@ -106,19 +123,30 @@ def _start_all(state_dir: Path, real_proxy: str | None) -> dict[str, world.World
             starting.let_go(process)
 
 
-def _started(log: Path, argv: list[str]) -> subprocess.Popen[bytes]:
+def _start(state_dir: Path, name: str, mode: str, real_proxy: str | None) -> subprocess.Popen[bytes]:
+    log, cluster = _log(state_dir, name), _cluster(state_dir, name) if PODS else None
     log.unlink(missing_ok=True)
-    return starting.detached(argv, log, world.environment())
+    if cluster is not None:
+        shutil.rmtree(cluster, ignore_errors=True)
+        cluster.mkdir(mode=0o700)
+    return starting.detached(world.supervisor_argv(mode, real_proxy, cluster=cluster), log, world.environment())
+
+
+def _cluster(state_dir: Path, name: str) -> Path:
+    """The folder of a world's cluster: its kubeconfig, and its pods' logs."""
+    return state_dir / f"{name}-cluster"
 
 
 def _log(state_dir: Path, name: str) -> Path:
     return state_dir / f"{name}.log"
 
 
-def _end(state: DemoState) -> None:
+def _end(state: DemoState, state_dir: Path) -> None:
     infos = state.worlds.values()
     processes.end([info.supervisor() for info in infos], world.END_WITHIN_S)
     processes.end([process for info in infos for process in info.everyone()], world.END_WITHIN_S)
+    for name in state.worlds:
+        shutil.rmtree(_cluster(state_dir, name), ignore_errors=True)
     for info in infos:
         with contextlib.suppress(ChildProcessError):  # only a demo that this very process started is its child
             os.waitpid(info.pid, os.WNOHANG)

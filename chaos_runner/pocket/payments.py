@@ -14,6 +14,7 @@ from chaos_runner.pocket import http11, metrics, service
 
 WORK_S = 0.020
 WORK_SPREAD_S = 0.002
+BACKLOG_MAX_S = 30.0
 CHARGES_KEPT = 100_000
 RECEIPT = [f"line {n:02d}: thank you for shopping here; keep this slip" for n in range(1, 33)]
 
@@ -33,9 +34,14 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Payments:
-    """POST /charge, and GET /charges to count what really happened."""
+    """POST /charge, and GET /charges to count what really happened.
 
-    def __init__(self) -> None:
+    With a capacity it does one charge after the other, so many in a second, and the others wait their turn.
+    """
+
+    def __init__(self, capacity: float | None = None) -> None:
+        self._turn_s = 1.0 / capacity if capacity else None
+        self._free_at = 0.0
         self.charged = 0
         self.repeated = 0
         self._orders: OrderedDict[str, None] = OrderedDict()
@@ -51,13 +57,27 @@ class Payments:
             asked = msgspec.json.decode(call.body, type=Charge)
         except msgspec.DecodeError as refusal:
             return http11.json_response(400, {"error": f"not a charge: {refusal}"})
-        await asyncio.sleep(WORK_S + random.uniform(-WORK_SPREAD_S, WORK_SPREAD_S))
+        work_s = self._work_s()
+        if work_s > BACKLOG_MAX_S:
+            return http11.json_response(503, {"error": "too many charges wait already"})
+        await asyncio.sleep(work_s)
         self._remember(asked.order)
         return http11.json_response(200, Receipt(asked.order, "charged", RECEIPT))
 
     async def charges(self, _: service.Call) -> http11.Response:
         """How many orders were charged, and how many requests repeated one that was."""
         return http11.json_response(200, {"charged": self.charged, "repeated": self.repeated})
+
+    def _work_s(self) -> float:
+        """How long this charge takes, with those before it."""
+        if self._turn_s is None:
+            return WORK_S + random.uniform(-WORK_SPREAD_S, WORK_SPREAD_S)
+        # By the clock, not by one sleep after the other: what a busy machine adds to each would lower the capacity.
+        now = asyncio.get_running_loop().time()
+        begins = max(now, self._free_at)
+        if begins - now <= BACKLOG_MAX_S:
+            self._free_at = begins + self._turn_s
+        return begins + self._turn_s - now
 
     def _remember(self, order: str) -> None:
         if order in self._orders:

@@ -34,6 +34,28 @@ def identify(pid: int) -> ProcessId:
     return ProcessId(pid, stat[1])
 
 
+def descendants(ancestor: int) -> list[ProcessId]:
+    """The processes below that one, as far as /proc tells."""
+    below: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        if (parent := _parent(int(folder.name))) is not None:
+            below.setdefault(parent, []).append(int(folder.name))
+    found, fresh = list[int](), below.pop(ancestor, [])
+    while fresh:
+        found += fresh
+        fresh = [child for parent in fresh for child in below.pop(parent, [])]
+    return [process for process in map(_identified, found) if process is not None]
+
+
+def runs(process: ProcessId, words: tuple[bytes, ...]) -> bool:
+    """Whether these words follow each other on its command line."""
+    try:
+        line = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(tuple(line[n : n + len(words)]) == words for n in range(len(line)))
+
+
 def end(processes: Iterable[ProcessId], within_s: float) -> None:
     """Asks each to end, and kills what is left after the limit. Frozen ones are woken so that they can hear."""
     left = [process for process in processes if process.lives()]
@@ -58,11 +80,25 @@ def _signal(process: ProcessId, number: int) -> None:
             os.kill(process.pid, number)
 
 
+def _identified(pid: int) -> ProcessId | None:
+    stat = _stat(pid)
+    return None if stat is None or stat[0] in GONE_STATES else ProcessId(pid, stat[1])
+
+
+def _parent(pid: int) -> int | None:
+    fields = _fields(pid)
+    return None if fields is None else int(fields[1])
+
+
 def _stat(pid: int) -> tuple[str, int] | None:
+    fields = _fields(pid)
+    return None if fields is None else (fields[0], int(fields[19]))
+
+
+def _fields(pid: int) -> list[str] | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The second field is a name in brackets that may hold anything, brackets too.
-    fields = text.rpartition(")")[2].split()
-    return fields[0], int(fields[19])
+    return text.rpartition(")")[2].split()

@@ -1,6 +1,8 @@
 """One service of the demo shop: `python -m chaos_runner.pocket.shop SERVICE`, every address by environment variable.
 
-LISTEN (default 127.0.0.1:0), MODE (fragile or resilient), CHECKOUT_URL, PAYMENTS_URL, CATALOG_URL.
+LISTEN (default 127.0.0.1:0), MODE (fragile or resilient), CHECKOUT_URL, PAYMENTS_URL, CATALOG_URL; of payments
+CAPACITY (charges in a second), of all WARM_UP (seconds before it is ready) and WARM_BEFORE (Unix time; who starts
+before it is ready at once).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
@@ -39,7 +42,7 @@ def build(name: str, env: Environment) -> tuple[Service, Coroutine[Any, Any, Non
         checkout = Checkout(_needed(env, "PAYMENTS_URL"), mode)
         return checkout.as_service(), checkout.complete_waiting()
     if name == "payments":
-        return Payments().as_service(), None
+        return Payments(_number(env, "CAPACITY")).as_service(), None
     return catalog(), None
 
 
@@ -51,9 +54,10 @@ async def serve(name: str, env: Environment, *, until_eof: bool) -> None:
     server = http_server.HttpServer(service.handle)
     task = asyncio.create_task(background) if background is not None else None
     bound_host, bound_port = await server.start(host, port)
-    service.ready = True
+    warming = asyncio.create_task(_warm_up(service, _warm_up_s(env)))
     _announce({"listening": f"{bound_host}:{bound_port}", "service": name, "pid": os.getpid()})
     await asked.wait()
+    warming.cancel()
     service.ready = False
     await server.stop()
     if task is not None:
@@ -61,6 +65,17 @@ async def serve(name: str, env: Environment, *, until_eof: bool) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await task
     log(service=name, event="stopped")
+
+
+async def _warm_up(service: Service, seconds: float) -> None:
+    # It answers already, as a program does whose caches are still empty; only /readyz says no.
+    if seconds:
+        await asyncio.sleep(seconds)
+    service.ready = True
+
+
+def _warm_up_s(env: Environment) -> float:
+    return 0.0 if time.time() < (_number(env, "WARM_BEFORE") or 0.0) else (_number(env, "WARM_UP") or 0.0)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -82,6 +97,18 @@ def _mode(env: Environment) -> rules.Rules:
     if name not in rules.MODES:
         raise SettingError(f"MODE is {name!r}; it can be {' or '.join(rules.MODES)}")
     return rules.MODES[name]
+
+
+def _number(env: Environment, name: str) -> float | None:
+    if not env.get(name):
+        return None
+    try:
+        number = float(env[name])
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number < float("inf"):
+        raise SettingError(f"{name} is {env[name]!r}; it is a number, not below zero")
+    return number
 
 
 def _needed(env: Environment, name: str) -> str:

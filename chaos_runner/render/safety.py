@@ -136,6 +136,7 @@ def _card(run: Run, plan: Planned, view: FaultView, window: Window | None) -> Fa
         ("planned for", text.duration(planned.hold_s) if planned else text.MISSING),
         ("effect", _effect(view)),
         ("undo", _undo(view, window)),
+        *_replaced(view),
         ("changes by others", view.drift or "none seen"),
     )
     figures = tuple(
@@ -175,6 +176,13 @@ def _effect(view: FaultView) -> str:
         return "not confirmed: nothing showed that the fault took effect"
     how = words.HOW.get(view.confirmed_how, view.confirmed_how)
     return f"confirmed at {text.clock(view.confirmed_t)} {how}: {view.evidence or 'no figures recorded'}"
+
+
+def _replaced(view: FaultView) -> Pairs:
+    if view.reversible or view.state != "SPENT":
+        return ()
+    took = f"by {view.replaced} after {text.duration(view.replaced_s)}" if view.replaced else "by nothing in time"
+    return (("replaced", took),)
 
 
 def _undo(view: FaultView, window: Window | None) -> str:

@@ -94,6 +94,17 @@ def family(pid: int) -> set[Process]:
     return {(member, everyone[member][2]) for member in found}
 
 
+def payments(world: int) -> set[Process]:
+    """The payments processes below a world's supervisor: one, or its pods."""
+    return {process for process in family(world) if b"\0chaos_runner.pocket.shop\0payments\0" in _command(process[0])}
+
+
+def _command(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def open_rows(state_dir: Path) -> list[str]:
     """The faults and runs that the ledger does not call finished."""
     with contextlib.closing(sqlite3.connect(f"file:{state_dir / 'ledger.sqlite'}?mode=ro", uri=True)) as con:
@@ -113,11 +124,13 @@ def until(true: Callable[[], bool], within_s: float) -> bool:
 
 
 class Watch:
-    """What was seen while a run went on: harm on the proxies or a frozen process, and the run's family of processes."""
+    """What was seen while a run went on: harm on the proxies, a frozen or a missing process, and the run's family."""
 
-    def __init__(self, toxiproxy: str, world: list[int], runner: int) -> None:
+    def __init__(self, toxiproxy: str, world: int, runner: int) -> None:
         self.harmed: list[float] = []
         self.family: set[Process] = set()
+        self.payments = payments(world)
+        self.payments_least = len(self.payments)
         self._toxiproxy = toxiproxy
         self._world = world
         self._runner = runner
@@ -142,8 +155,12 @@ class Watch:
     def _look_on(self) -> None:
         while not self._enough.wait(LOOK_EVERY_S):
             self.family |= family(self._runner)
-            frozen = any(stat(pid)[0] == "T" for pid in self._world)
-            if frozen or any(
-                proxy["toxics"] or not proxy["enabled"] for proxy in get(self._toxiproxy, "/proxies").values()
+            here = payments(self._world)
+            self.payments_least = min(self.payments_least, len(here))
+            frozen = any(stat(pid)[0] == "T" for pid, _ in here)
+            if (
+                frozen
+                or here < self.payments
+                or any(proxy["toxics"] or not proxy["enabled"] for proxy in get(self._toxiproxy, "/proxies").values())
             ):
                 self.harmed.append(time.monotonic())

@@ -25,11 +25,20 @@ from tests.demo import observer
 
 ENVIRONMENTS = {mode: name for name, mode in demo.WORLDS.items()}
 RUN_WITHIN_S = 180.0
-SETTLED_WITHIN_S = 20.0
+SETTLED_WITHIN_S = 40.0  # payments as pods charge sixty orders a second
 GONE_WITHIN_S = 3.0
 
 
 Beside = Callable[[world.World], contextlib.AbstractContextManager[None]]
+
+
+class Payments(NamedTuple):
+    """The processes of payments: how many there were, at the least and in the end, and how many of them are new."""
+
+    before: int
+    least: int
+    after: int
+    new: int
 
 
 class Seen(NamedTuple):
@@ -43,6 +52,7 @@ class Seen(NamedTuple):
     harmed_s: float
     processes: int
     orders: dict[str, int]
+    payments: Payments
     left: tuple[str, ...]
     took_s: float
 
@@ -77,19 +87,21 @@ def without_fault(file: Path, folder: Path) -> Path:
     return copy
 
 
-def go(file: Path, mode: str, folder: Path, beside: Beside | None = None) -> Seen:
+def go(file: Path, mode: str, folder: Path, beside: Beside | None = None, *, pods: bool = False) -> Seen:
     """Runs the file on a fresh shop of this mode and looks at everything; the world is gone when this returns."""
     began = time.monotonic()
-    with world.start_world(mode) as shop:
+    with world.start_world(mode, cluster=_cluster(folder) if pods else None) as shop:
         _name(shop, mode, folder / "state")
-        ports = {observer.port_of(url) for url in (shop.toxiproxy, *shop.services.values())}
+        # Services of a cluster have addresses of their own, and their ports in common with those of other clusters.
+        ours = [url for url in (shop.toxiproxy, *shop.services.values()) if "//127.0.0.1:" in url]
+        ports = {observer.port_of(url) for url in ours}
         ports |= {observer.port_of(proxy["listen"]) for proxy in observer.get(shop.toxiproxy, "/proxies").values()}
         with beside(shop) if beside else contextlib.nullcontext():
             code, answer, said, watch = _run(file, mode, shop, folder)
         orders = _settled(shop)
         left = [*observer.harm(shop.toxiproxy), *observer.open_rows(folder / "state")]
         left += [f"process {pid} of the run" for pid, _ in _still(watch.family)]
-        whole = {(one.pid, one.start_time) for one in shop.info.everyone()}
+        whole, payments = observer.family(shop.info.pid), observer.payments(shop.info.pid)
         left += [f"process {pid} of the world is frozen" for pid, _ in whole if observer.stat(pid)[0] == "T"]
     left += [f"process {pid} of the world" for pid, _ in _still(whole)]
     left += [f"a listener on port {port}" for port in sorted(ports & observer.listeners())]
@@ -102,9 +114,16 @@ def go(file: Path, mode: str, folder: Path, beside: Beside | None = None) -> See
         harmed_s=watch.harmed_s,
         processes=len(watch.family),
         orders=orders,
+        payments=Payments(len(watch.payments), watch.payments_least, len(payments), len(payments - watch.payments)),
         left=tuple(left),
         took_s=time.monotonic() - began,
     )
+
+
+def _cluster(folder: Path) -> Path:
+    home = folder / "cluster"
+    home.mkdir(mode=0o700)
+    return home
 
 
 def _guardian_said(folder: Path) -> str:
@@ -124,7 +143,7 @@ def _run(file: Path, mode: str, shop: world.World, folder: Path) -> tuple[int, d
     with subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=world.environment(), cwd=folder
     ) as runner:
-        watch = observer.Watch(shop.toxiproxy, [one.pid for one in shop.info.everyone()], runner.pid)
+        watch = observer.Watch(shop.toxiproxy, shop.info.pid, runner.pid)
         with watch.watching():
             try:
                 out, said = runner.communicate(timeout=RUN_WITHIN_S)

@@ -8,7 +8,7 @@ import pytest
 from chaos_runner import records
 from chaos_runner.history import Run, fold
 from chaos_runner.records import Cleanup, Entry, Outcome, Target
-from chaos_runner.render import planned, story, windows
+from chaos_runner.render import planned, safety, story, windows
 from tests.render.conftest import RENDERERS, rendered
 from tests.render.tree import Page, xml_structure
 from tools import sample_history
@@ -217,6 +217,20 @@ def test_an_irreversible_fault_ends_when_it_is_spent() -> None:
 
     assert _closed(book.entries).span == windows.Span(1.2, 20.0)
     assert not _closed(book.entries).open_end
+
+
+@pytest.mark.parametrize(
+    ("replaced", "said"), [("pod/b", "by pod/b after 4 s"), ("", "by nothing in time")], ids=["in time", "never"]
+)
+def test_the_card_of_a_killed_pod_says_what_took_its_place_and_when(replaced: str, said: str) -> None:
+    book = sample_history.Book("r")
+    book.add(1.0, records.IntentCommitted("f0", Target("pod/a"), "pod_kill", 0, "life", {}, reversible=False))
+    book.add(1.2, records.FaultInjected("f0", 0.1))
+    book.add(20.0, records.FaultSpent("f0", replaced, 4.0))
+    run = fold(book.entries)
+
+    (card,) = safety.cards(run, planned.read(run), windows.spans(run, book.entries, []))
+    assert ("replaced", said) in card.facts
 
 
 def test_commands_are_quoted_for_the_shell() -> None:

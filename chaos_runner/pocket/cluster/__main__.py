@@ -19,6 +19,8 @@ from chaos_runner.pocket.cluster import kubeconfig, plane
 from chaos_runner.pocket.cluster.api.access import User
 from chaos_runner.pocket.cluster.info import VERSION, ClusterInfo
 from chaos_runner.pocket.cluster.machine import addresses, crowd, heartbeats
+from chaos_runner.pocket.cluster.objects import Obj
+from chaos_runner.pocket.cluster.refusal import Refusal
 
 
 async def serve(setup: plane.Setup, tokens: dict[str, str], *, until_eof: bool) -> None:
@@ -47,11 +49,16 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     tokens = {name: secrets.token_urlsafe(24) for name in ("pocket-admin", *given.user)}
     users = plane.admin(tokens["pocket-admin"]) | {tokens[name]: User(name) for name in given.user}
-    setup = plane.Setup(given.home, users, given.port, given.nodes, given.pods, given.silent_after)
+    try:
+        begins_with = _objects(given.objects)
+    except (OSError, msgspec.DecodeError) as why:
+        sys.stderr.write(f"not started: {given.objects} is no list of objects: {why}\n")
+        return 2
+    setup = plane.Setup(given.home, users, given.port, given.nodes, given.pods, given.silent_after, begins_with)
     try:
         asyncio.run(serve(setup, tokens, until_eof=not given.detached))
-    except (OSError, addresses.NoAddress) as refusal:
-        sys.stderr.write(f"not started: {refusal or 'a node was not Ready in time'}\n")
+    except (OSError, addresses.NoAddress, Refusal) as refusal:
+        sys.stderr.write(f"not started: {refusal or 'a node or a pod was not Ready in time'}\n")
         return 2
     return 0
 
@@ -64,8 +71,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pods", type=_between(0, crowd.CROWD_MAX), default=0, help="so many synthetic pods")
     parser.add_argument("--user", action="append", default=[], help="another user with a token and no rights")
     parser.add_argument("--silent-after", type=float, default=heartbeats.SILENT_AFTER_S, help="when a node is Unknown")
+    parser.add_argument("--objects", type=Path, metavar="FILE", help="a JSON list of objects that it begins with")
     parser.add_argument("--detached", action="store_true", help="do not end with stdin")
     return parser
+
+
+def _objects(file: Path | None) -> tuple[Obj, ...]:
+    return () if file is None else msgspec.json.decode(file.read_bytes(), type=tuple[Obj, ...])
 
 
 class _between:  # noqa: N801 - reads as a function where it is used
@@ -99,6 +111,7 @@ def _info(cluster: plane.Plane, tokens: dict[str, str]) -> ClusterInfo:
         tokens=tokens,
         uid=cluster.uid(),
         processes=machines,
+        services=cluster.services(),
     )
 
 

@@ -22,6 +22,7 @@ class ClusterInfo(msgspec.Struct, frozen=True):
     tokens: dict[str, str]  # by user; `pocket-admin` may do everything
     uid: str
     processes: dict[str, ProcessId]
+    services: dict[str, str] = {}  # of the objects that it began with: namespace/name -> address:port
 
     def plane(self) -> ProcessId:
         """The control plane."""

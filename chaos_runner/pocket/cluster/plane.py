@@ -40,6 +40,7 @@ HOST = "127.0.0.1"
 NAMESPACES = ("default", "kube-system", "kube-public", heartbeats.LEASES_IN)
 MACHINE = "chaos_runner.pocket.cluster.machine"
 READY_WITHIN_S = 15.0
+OBJECTS_READY_WITHIN_S = 30.0
 LOOK_EVERY_S = 0.5
 EVERYTHING: Obj = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
 READING: Obj = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}
@@ -54,6 +55,7 @@ class Setup(msgspec.Struct, frozen=True):
     nodes: int = 3
     pods: int = 0
     silent_after_s: float = heartbeats.SILENT_AFTER_S
+    objects: tuple[Obj, ...] = ()
 
 
 class Plane:
@@ -99,6 +101,20 @@ class Plane:
         async with asyncio.timeout(READY_WITHIN_S):
             while not all(objects.is_true(node, "Ready") for node in self.store.all(kinds.NODES)):
                 await asyncio.sleep(0.02)
+        await self._make(self.setup.objects)
+
+    async def _make(self, given: tuple[Obj, ...]) -> None:
+        """Makes the objects and waits until the workloads among them are ready. Raises Refusal, TimeoutError."""
+        for obj in given:
+            self.api.writes.create(_place(obj), obj)
+        workloads = [objects.key_of(obj) for obj in given if obj["kind"] == "Deployment"]
+        async with asyncio.timeout(OBJECTS_READY_WITHIN_S):
+            while not all(map(self._is_up, workloads)):
+                await asyncio.sleep(0.02)
+
+    def _is_up(self, deployment: str) -> bool:
+        found = self.store.get(kinds.DEPLOYMENTS, deployment) or {}
+        return bool(at(found, "status", "readyReplicas", default=0) == at(found, "spec", "replicas"))
 
     async def failed(self) -> None:
         """Returns, or raises, when something ended that should not have."""
@@ -120,6 +136,13 @@ class Plane:
     def uid(self) -> str:
         """Which cluster this is: the uid of its namespace kube-system."""
         return objects.uid(self.api.writes.current(Place(kinds.NAMESPACES, name="kube-system")))
+
+    def services(self) -> dict[str, str]:
+        """The address of each Service, with its first port."""
+        return {
+            objects.key_of(one): f"{at(one, 'spec', 'clusterIP')}:{at(one, 'spec', 'ports')[0]['port']}"
+            for one in self.store.all(kinds.SERVICES)
+        }
 
     def _furnish(self) -> None:
         """The objects that a cluster is never without."""
@@ -166,6 +189,11 @@ class Plane:
 def admin(token: str) -> dict[str, User]:
     """The one user who may do everything."""
     return {token: User("pocket-admin", (MASTERS, "system:authenticated"))}
+
+
+def _place(obj: Obj) -> Place:
+    """The collection that it belongs to."""
+    return Place(kinds.BY_NAME[obj["kind"]], obj["metadata"].get("namespace", ""))
 
 
 def _made_by_us(node: Obj) -> Obj:
