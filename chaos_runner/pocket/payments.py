@@ -39,7 +39,8 @@ class Payments:
     With a capacity it does one charge after the other, so many in a second, and the others wait their turn.
     """
 
-    def __init__(self, capacity: float | None = None) -> None:
+    def __init__(self, capacity: float | None = None, backlog_max_s: float = BACKLOG_MAX_S) -> None:
+        self._backlog_max_s = backlog_max_s
         self._turn_s = 1.0 / capacity if capacity else None
         self._free_at = 0.0
         self.charged = 0
@@ -58,7 +59,7 @@ class Payments:
         except msgspec.DecodeError as refusal:
             return http11.json_response(400, {"error": f"not a charge: {refusal}"})
         work_s = self._work_s()
-        if work_s > BACKLOG_MAX_S:
+        if work_s > self._backlog_max_s:
             return http11.json_response(503, {"error": "too many charges wait already"})
         await asyncio.sleep(work_s)
         self._remember(asked.order)
@@ -75,9 +76,10 @@ class Payments:
         # By the clock, not by one sleep after the other: what a busy machine adds to each would lower the capacity.
         now = asyncio.get_running_loop().time()
         begins = max(now, self._free_at)
-        if begins - now <= BACKLOG_MAX_S:
-            self._free_at = begins + self._turn_s
-        return begins + self._turn_s - now
+        work_s = begins + self._turn_s - now
+        if work_s <= self._backlog_max_s:
+            self._free_at = now + work_s
+        return work_s
 
     def _remember(self, order: str) -> None:
         if order in self._orders:

@@ -127,9 +127,9 @@ def start_world(
 
 
 @contextlib.asynccontextmanager
-async def up(mode: str, real_proxy: str | None = None) -> AsyncIterator[World]:
+async def up(mode: str, real_proxy: str | None = None, cluster: Path | None = None) -> AsyncIterator[World]:
     """A world for the length of a block."""
-    world = await asyncio.to_thread(start_world, mode, real_proxy)
+    world = await asyncio.to_thread(start_world, mode, real_proxy, cluster=cluster)
     try:
         yield world
     finally:

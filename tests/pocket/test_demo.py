@@ -15,10 +15,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from chaos_runner.pocket import demo, world
+from chaos_runner import configure
+from chaos_runner.pocket import demo, processes, world
 from tests.pocket.test_world import gone, listens, until
 
 pytestmark = pytest.mark.world
+pods = pytest.mark.skipif(not demo.PODS, reason="the pocket cluster needs Linux")
 
 
 @pytest.fixture
@@ -94,3 +96,30 @@ def test_down_never_touches_a_process_that_took_over_a_pid(tmp_path: Path) -> No
         assert demo.down(tmp_path)
         assert bystander.poll() is None
         bystander.kill()
+
+
+@pods
+def test_each_environment_has_the_cluster_of_its_world_and_down_leaves_no_folder(state_dir: Path) -> None:
+    demo.up(state_dir)
+    clusters = [
+        configure.connect(configure.Configuration(configure.BUILT_IN, None), name, state_dir).cluster
+        for name in demo.WORLDS
+    ]
+
+    assert all(one is not None and one.uid and Path(one.kubeconfig.removeprefix("file:")).exists() for one in clusters)
+    assert clusters[0] != clusters[1]
+    demo.down(state_dir)
+    assert [path.name for path in state_dir.iterdir() if path.is_dir()] == []
+
+
+@pods
+def test_the_process_payments_is_the_oldest_of_its_pods(state_dir: Path) -> None:
+    name = "demo"
+    first = demo.up(state_dir)["worlds"][name]
+    pod = processes.ProcessId(**first["processes"]["payments"])
+    os.kill(pod.pid, signal.SIGKILL)
+    assert until(lambda: not pod.lives())
+
+    other = demo.read(state_dir)
+    assert other is not None
+    assert processes.ProcessId(**other["worlds"][name]["processes"]["payments"]).lives()

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from chaos_runner.pocket import http_client, processes, toxiproxy, world
+from chaos_runner.pocket import demo, http_client, processes, topology, toxiproxy, world
 from tests.pocket import traffic
 
 pytestmark = pytest.mark.world
+pods = pytest.mark.skipif(not demo.PODS, reason="the pocket cluster needs Linux")
 
 
 def until(true: Callable[[], bool], within_s: float = 15.0) -> bool:
@@ -86,6 +88,37 @@ def test_a_frozen_child_ends_with_the_world(fragile: world.World) -> None:
     fragile.close()
 
     assert gone(fragile.info)
+
+
+def payments(info: world.WorldInfo) -> list[processes.ProcessId]:
+    return [one for one in processes.descendants(info.pid) if processes.runs(one, demo.PAYMENTS)]
+
+
+@pods
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_the_supervisor_of_a_world_with_pods(tmp_path: Path, number: int) -> None:
+    with world.start_world("fragile", cluster=tmp_path) as running:
+        everyone = [running.info.supervisor(), *processes.descendants(running.info.pid)]
+        os.kill(payments(running.info)[0].pid, signal.SIGSTOP)
+        assert len(payments(running.info)) == topology.BY_NAME["payments"].replicas
+        os.kill(running.info.pid, number)
+
+        assert until(lambda: not any(process.lives() for process in everyone))
+
+
+@pods
+@pytest.mark.anyio
+async def test_payments_as_pods_are_behind_the_proxy_and_share_the_charges(tmp_path: Path) -> None:
+    async with world.up("fragile", cluster=tmp_path) as running:
+        assert running.services["payments"].startswith("http://127.78.")
+        for _ in range(60):
+            assert (await traffic.ask(running.shop, "POST", "/checkout"))[0] == 200
+        counts = [(await traffic.ask(running.services["payments"], "GET", "/charges"))[1]["charged"] for _ in range(2)]
+        await traffic.inject(running.toxiproxy, "payments", {"enabled": False})
+
+        assert sum(counts) == 60
+        assert min(counts) > 0
+        assert (await traffic.ask(running.shop, "POST", "/checkout"))[0] == 502
 
 
 def test_a_world_ends_with_the_program_that_holds_it() -> None:
