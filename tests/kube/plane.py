@@ -23,6 +23,7 @@ from tests.kube import raw
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools" / "kube"))
 import build
+import node
 
 LOOP = "127.0.0.1"
 AUTHORITY = "apiserver/apiserver.crt"
@@ -58,12 +59,14 @@ def free_ports(count: int) -> list[int]:
 class Plane:
     """A running control plane."""
 
-    def __init__(self, folder: Path, programs: Path, users: Sequence[str]) -> None:
-        self.folder, self.programs = folder, programs
+    def __init__(
+        self, folder: Path, programs: Path, users: Sequence[str], *, host: str = LOOP, mortal: bool = False
+    ) -> None:
+        self.folder, self.programs, self.host, self.mortal = folder, programs, host, mortal
         self.tokens = {user: secrets.token_hex(16) for user in (*users, "controllers")}
         self.silence = "1h"  # how long a node may be silent: those without a kubelet always are
         self.etcd, self.peer, self.port = free_ports(3)
-        self.url = f"https://{LOOP}:{self.port}"
+        self.url = f"https://{host}:{self.port}"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
@@ -98,8 +101,8 @@ class Plane:
         self._run(
             "kube-apiserver",
             f"--etcd-servers=http://{LOOP}:{self.etcd}",
-            f"--bind-address={LOOP}",
-            f"--advertise-address={LOOP}",
+            f"--bind-address={self.host}",
+            f"--advertise-address={self.host}",
             f"--secure-port={port or self.port}",
             f"--cert-dir={self.folder}/apiserver",
             f"--token-auth-file={self.folder}/tokens.csv",
@@ -179,13 +182,19 @@ class Plane:
     def _run(self, program: str, *arguments: str, name: str = "") -> None:
         name = name or program
         with (self.folder / f"{name}.log").open("ab") as log:
-            argv = [str(self.programs / program), *arguments]
+            argv = [*(node.MORTAL if self.mortal else ()), str(self.programs / program), *arguments]
             self.processes[name] = subprocess.Popen(
-                argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder, start_new_session=True
+                argv,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self.folder,
+                env=os.environ | {node.MARK: str(self.folder)},
+                start_new_session=True,
             )
 
     def _write(self) -> None:
-        rows = [f'{token},{user},{user},"{GROUPS.get(user, "")}"' for user, token in self.tokens.items()]
+        rows = [f'{token},{user},{user},"{_group(user)}"' for user, token in self.tokens.items()]
         rows = [row.replace('"",', "") for row in rows]
         self._private("tokens.csv", "\n".join(rows) + "\n")
         key = subprocess.run(["openssl", "genrsa", "2048"], check=True, capture_output=True, timeout=30).stdout.decode()
@@ -196,6 +205,10 @@ class Plane:
         descriptor = os.open(self.folder / name, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
+
+
+def _group(user: str) -> str:
+    return "system:nodes" if user.startswith("system:node:") else GROUPS.get(user, "")
 
 
 def _ready(plane: Plane) -> bool:
@@ -209,11 +222,11 @@ def _posted(url: str, body: dict[str, Any]) -> Any:
 
 
 @contextlib.contextmanager
-def running(folder: Path, users: Sequence[str]) -> Iterator[Plane]:
-    """A control plane for as long as the block runs."""
+def running(folder: Path, users: Sequence[str], host: str = LOOP) -> Iterator[Plane]:
+    """A control plane for as long as the block runs, and at most as long as the thread that started it."""
     programs = build.built()
     assert programs is not None, "the programs are not built: make kube-build"
-    plane = Plane(folder, programs, users)
+    plane = Plane(folder, programs, users, host=host, mortal=True)
     try:
         plane.start()
         yield plane

@@ -75,8 +75,8 @@ class Crowd:
     """Holds the one place that there is by a request whose body does not come."""
 
     def __init__(self, ground: RealGround, port: int) -> None:
-        self.url, self.ca, self.tokens = f"https://{plane.LOOP}:{port}", ground.ca, ground.tokens
-        self.port = port
+        self.url, self.ca, self.tokens = f"https://{ground.plane.host}:{port}", ground.ca, ground.tokens
+        self.address = (ground.plane.host, port)
         self.line: ssl.SSLSocket | None = None
 
     def begin(self) -> None:
@@ -94,7 +94,7 @@ class Crowd:
     def _holding(self) -> ssl.SSLSocket:
         context = ssl.create_default_context(cadata=self.ca.decode())
         context.maximum_version = ssl.TLSVersion.TLSv1_2  # later ones send tickets, which would look like an answer
-        line = context.wrap_socket(socket.create_connection((plane.LOOP, self.port), 10), server_hostname=plane.LOOP)
+        line = context.wrap_socket(socket.create_connection(self.address, 10), server_hostname=self.address[0])
         line.sendall(
             b"POST /api/v1/namespaces/lab/configmaps HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             + f"Authorization: Bearer {self.tokens['plain']}\r\nContent-Length: 1000\r\n\r\n{{".encode()
