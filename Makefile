@@ -100,7 +100,7 @@ matrix: .venv/.test
 real:
 	@sh tools/real.sh "$(CACHE)" "$(TOXIPROXY_VERSION)"
 
-# A real Kubernetes control plane on loopback, built by name: four minutes once, then seconds.
+# A real Kubernetes, built by name: minutes once, then seconds. For root with two nodes of real containers.
 kube-build:
 	@$(PY) tools/kube/build.py
 
