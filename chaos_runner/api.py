@@ -417,5 +417,27 @@ class Notifier(Protocol):
         ...
 
 
+class Notice(msgspec.Struct, frozen=True):
+    """What is about to happen: whom it hits, by when it is undone at the latest (Unix time), and how to stop it."""
+
+    run: str
+    experiment: str
+    environment: str
+    hypothesis: str
+    targets: tuple[str, ...]
+    undone_by: float
+    halt: str
+    actor: str = ""
+
+
+@runtime_checkable
+class Announces(Protocol):
+    """A notifier that also says what is about to happen, before the first injection."""
+
+    async def announce(self, env: Env, notice: Notice) -> None:
+        """One attempt. Raises Doubt when it failed and may be tried again, Refused when not."""
+        ...
+
+
 Renderer = Callable[[Run, list[Entry], list[Sample]], bytes]
 """A report format: a pure function of the records and samples; the same input gives the same bytes."""

@@ -392,7 +392,7 @@ class ProcessRef(Value, frozen=True):
 
 
 class Signal(Value, frozen=True):
-    """What is asked before each run of a schedule. Exactly one of `not_used`, `url` and `answers`.
+    """What is asked before each run of a schedule: exactly one thing, and whatever is no clear yes is a no.
 
     In an address `{service}`, `{experiment}` and `{environment}` stand for those of the run.
     """
@@ -405,13 +405,21 @@ class Signal(Value, frozen=True):
         ),
     ] = ""
     answers: Annotated[str, Meta(description="allows while a GET of it is answered with 2xx", max_length=2000)] = ""
+    slo: Annotated[str, Meta(description="allows while enough of this SLO's error budget is left", max_length=63)] = ""
+    left: Annotated[Percent, Meta(description="slo: how much must be left", le=1)] = 0.25
+    query: Annotated[str, Meta(description="allows while this PromQL comes to 1", max_length=4000)] = ""
+    silent: Annotated[
+        tuple[AlertRef, ...],
+        Meta(description="allows while none of these alerts fires, and the always-on alert is heard", max_length=20),
+    ] = ()
     limit: Annotated[Duration, Meta(description="how long the answer may take", ge=0.1, le=10)] = 2.0
 
     def problems(self) -> Iterator[Where]:
         """Mistakes that need more than one field to see."""
-        given = [field for field in ("not_used", "url", "answers") if getattr(self, field)]
+        forms = ("not_used", "url", "answers", "slo", "query", "silent")
+        given = [field for field in forms if getattr(self, field)]
         if len(given) != 1:
-            yield (), "say one of `not_used: WHY`, `url: ADDRESS` and `answers: ADDRESS`"
+            yield (), f"say exactly one of {', '.join(forms)}"
         address = self.url or self.answers
         if address and not address.startswith(("http://", "https://")):
             yield (given[0],), f"'{address}' is not an address such as http://localhost:9000/health"
@@ -464,6 +472,20 @@ class Environment(Value, frozen=True):
         for n, path in enumerate(self.commands):
             if not path.startswith("/"):
                 yield ("commands", n), f"'{path}' is not an absolute path"
+        for name in Gates.__struct_fields__:
+            signal = getattr(self.gates, name)
+            if signal is not None and (why := self._unasked(signal)):
+                yield ("gates", name), why
+
+    def _unasked(self, signal: Signal) -> str:
+        """Why a signal has nobody to ask here."""
+        if signal.slo and signal.slo not in self.slos:
+            return spelling.unknown("SLO", signal.slo, self.slos)
+        if (signal.slo or signal.query) and self.prometheus is None:
+            return "it asks Prometheus, and this environment has no `prometheus:`"
+        if signal.silent and (self.alertmanager is None or self.always_on is None):
+            return "that no alert fires means something only with `alertmanager:` and `always_on:`"
+        return ""
 
 
 class Checks(Value, frozen=True):
@@ -481,7 +503,8 @@ class Notification(Value, frozen=True):
     notifier: str
     reference: Annotated[SecretRef, Meta(description="a reference to where it goes, such as env:CHAOS_URL")]
     on: Annotated[
-        tuple[Literal["held", "unknown", "deviated", "aborted", "not_reverted"], ...], Meta(description="the verdicts")
+        tuple[Literal["before", "held", "unknown", "deviated", "aborted", "not_reverted"], ...],
+        Meta(description="the verdicts; `before` is before the first injection"),
     ] = ("aborted", "not_reverted")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
 
-from chaos_runner.api import Doubt, Env, Refused
+from chaos_runner.api import Announces, Doubt, Env, Notice, Refused
 from chaos_runner.history import Run
 from chaos_runner.model import Notification
 
@@ -32,11 +33,33 @@ async def notify(
                 tell(f"warning: not notified: {why}")
 
 
+async def announce(
+    notifications: tuple[Notification, ...],
+    env: Env,
+    notice: Notice,
+    notifiers: Mapping[str, type[Any]],
+    tell: Callable[[str], None],
+    pauses_s: tuple[float, ...] = PAUSES_S,
+) -> None:
+    """Each that wants to know before something happens is told, at most three times; a deaf one stops nothing."""
+    for notification in notifications:
+        notifier: object = notifiers[notification.notifier](notification.reference)
+        if "before" in notification.on and isinstance(notifier, Announces):
+            why = await _tried(functools.partial(notifier.announce, env, notice), pauses_s)
+            if why:
+                tell(f"warning: not announced: {why}")
+
+
 async def _send(notifier: Any, env: Env, run: Run, pauses_s: tuple[float, ...]) -> str:
+    return await _tried(functools.partial(notifier.send, env, run), pauses_s)
+
+
+async def _tried(send: Callable[[], Awaitable[None]], pauses_s: tuple[float, ...]) -> str:
+    """Why it was not sent; empty when it was. A receiver that saw an attempt already knows it by its id."""
     why = ""
     for pause_s in (*pauses_s, 0.0):
         try:
-            await notifier.send(env, run)
+            await send()
         except Refused as refusal:
             return str(refusal)
         except Doubt as doubt:

@@ -59,13 +59,18 @@ def _run(args: argparse.Namespace, slot: SlotRow | None = None) -> int:
         from chaos_runner.cli import slotted
 
         slotted.check(slot, plan, args)
+    actor, run_id = (f"schedule {slot.schedule}", slot.run) if slot else (common.actor(), conduct.new_run_id())
+    if any("before" in one.on for one in wanted):
+        from chaos_runner.cli import slotted
+
+        slotted.announce(run_id, actor, plan, wanted)
     order = conduct.Order(
         plan=plan,
         state_dir=state,
-        actor=f"schedule {slot.schedule}" if slot else common.actor(),
+        actor=actor,
         command=tuple(sys.argv[1:]),
         require_layer=args.require_layer,
-        run_id=slot.run if slot else "",
+        run_id=run_id,
     )
     finished = _conducted(order, plan, args)
     headline = judge.headline(finished.outcome)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chaos_runner.cli import common
 
 if TYPE_CHECKING:
+    from chaos_runner.model import Notification
     from chaos_runner.plan import Plan
     from chaos_runner.store import Reading, SlotRow
 
@@ -46,6 +47,38 @@ def check(row: SlotRow, plan: Plan, args: argparse.Namespace) -> None:
         raise Refusal(msg)
 
 
+def announce(run: str, actor: str, plan: Plan, wanted: tuple[Notification, ...]) -> None:
+    """Tells whoever wants to know, before anything is touched; nobody who is deaf stops the run."""
+    import functools
+    import time
+
+    import anyio
+
+    from chaos_runner import conduct, notifying, registry
+    from chaos_runner.api import Notice
+    from chaos_runner.plan import Refusal
+
+    listening = tuple(one for one in wanted if "before" in one.on)
+    if not listening:
+        return
+    notice = Notice(
+        run=run,
+        experiment=plan.experiment.name,
+        environment=plan.environment,
+        hypothesis=plan.experiment.hypothesis.strip(),
+        targets=tuple(dict.fromkeys(fault.target.key for fault in plan.faults)),
+        undone_by=time.time() + plan.worst_case_s,
+        halt=f"chaos-runner halt --run {run}",
+        actor=actor,
+    )
+    try:
+        env = conduct.open_env(plan.environment, plan.connections, frozenset(one.reference for one in listening))
+    except Refusal as why:
+        common.tell(f"warning: not announced: {why}")
+        return
+    anyio.run(functools.partial(notifying.announce, listening, env, notice, registry.notifiers, common.tell))
+
+
 async def _read(row: SlotRow, plan: Plan, args: argparse.Namespace) -> tuple[Reading, ...]:
     import time
 
@@ -60,4 +93,4 @@ async def _read(row: SlotRow, plan: Plan, args: argparse.Namespace) -> tuple[Rea
     readings = gates.local(asked, known, "")
     if gates.reason(readings):
         return readings
-    return readings + await Signals().read(asked, plan.connections.gates)
+    return readings + await Signals().read(asked, plan.connections)

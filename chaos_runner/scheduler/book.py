@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from chaos_runner import configure, timetable
-from chaos_runner.model import Gates, Schedule
+from chaos_runner.model import Environment, Schedule
 from chaos_runner.schedule import pace, slots
 from chaos_runner.schedule.calendar import Almanac
 from chaos_runner.schedule.slots import Slot, Terms
@@ -67,7 +67,7 @@ class Book(msgspec.Struct, frozen=True):
     """All schedules of a configuration, and the files that they came from."""
 
     items: tuple[Item, ...]
-    gates: Mapping[str, Gates]
+    environments: Mapping[str, Environment]
     stamps: Stamps
     looked: list[float]
 
@@ -92,9 +92,8 @@ def read(config: Path, state_dir: Path) -> Book:
     for one in table.schedules.values():
         told = table.told(one)
         items.append(Item(one, table.almanac(one), table.terms(one, secret), told.file, told.name, told.service))
-    gates = {name: environment.gates for name, environment in table.config.environments.items()}
     paths = {config, *table.read_from, *(item.file for item in items)}
-    return Book(tuple(items), gates, {path: stamp(path) for path in paths}, [time.monotonic()])
+    return Book(tuple(items), table.config.environments, {path: stamp(path) for path in paths}, [time.monotonic()])
 
 
 def secret_of(state_dir: Path) -> bytes:

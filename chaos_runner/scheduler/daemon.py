@@ -217,7 +217,7 @@ class Daemon:
         slots = [self._slot(one, now) for one in due]
         known = facts.gather(self._store, self.setting.command.state_dir, [slot.asked for slot in slots], now)
         decided = await decide.decide(
-            slots, known, self._signals, self.book.gates, self._store.last_conclusive() if len(due) > 1 else {}
+            slots, known, self._signals, self.book.environments, self._store.last_conclusive() if len(due) > 1 else {}
         )
         items = {one.item.label: one.item for one in due}
         for one in decided:

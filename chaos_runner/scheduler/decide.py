@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from chaos_runner.model import Gates
+from chaos_runner.model import Environment
 from chaos_runner.scheduler import gates, ranking
 from chaos_runner.scheduler.gates import Asked, Facts
 from chaos_runner.store import Reading, SlotRow
@@ -35,14 +35,14 @@ class Decided(msgspec.Struct, frozen=True):
 class Reads(Protocol):
     """Where the signals come from."""
 
-    async def read(self, asked: Asked, gates: Gates) -> tuple[Reading, ...]: ...
+    async def read(self, asked: Asked, environment: Environment) -> tuple[Reading, ...]: ...
 
 
 async def decide(
     slots: Sequence[Slot],
     facts: Facts,
     signals: Reads,
-    of: Mapping[str, Gates],
+    of: Mapping[str, Environment],
     conclusive: Mapping[str, float],
 ) -> list[Decided]:
     """The decisions, the yes first, by rank. Only one of an environment, and one of a service, gets a yes."""
@@ -58,11 +58,11 @@ def _rank(slot: Slot, conclusive: Mapping[str, float], now: float) -> tuple[floa
     return -ranking.weight(asked.criticality, conclusive.get(asked.schedule), now), asked.schedule
 
 
-async def _one(slot: Slot, facts: Facts, signals: Reads, of: Mapping[str, Gates]) -> Decided:
+async def _one(slot: Slot, facts: Facts, signals: Reads, of: Mapping[str, Environment]) -> Decided:
     asked = slot.asked
     readings = (_paced(slot, facts), *gates.local(asked, facts, slot.calendar))
     if not gates.reason(readings):
-        readings += await signals.read(asked, of.get(asked.environment, Gates()))
+        readings += await signals.read(asked, of[asked.environment])
     return Decided(slot, readings, gates.reason(readings))
 
 

@@ -6,15 +6,20 @@ Each is asked once for a service at a time, and an answer counts for two seconds
 from __future__ import annotations
 
 import asyncio
+import functools
+import ssl
 import time
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from chaos_runner.clients import http
-from chaos_runner.model import Gates, Signal
+from chaos_runner import alerts, configure, slo
+from chaos_runner.api import Doubt, Refused
+from chaos_runner.clients import alertmanager, http, prometheus, slos
+from chaos_runner.model import Environment, Gates, SecretRef, Signal
+from chaos_runner.plan import Refusal
 from chaos_runner.scheduler.gates import Asked
 from chaos_runner.store import Reading
 
@@ -23,7 +28,7 @@ FRESH_S = 2.0
 AT_ONCE = 256
 BODY_BYTES_MAX = 64 << 10
 
-Key = tuple[str, str, str, float]
+Key = tuple[str, str, str, str]
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -41,50 +46,106 @@ class Signals:
         self._known: dict[Key, tuple[float, asyncio.Task[Reading]]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
 
-    async def read(self, asked: Asked, gates: Gates) -> tuple[Reading, ...]:
+    async def read(self, asked: Asked, environment: Environment) -> tuple[Reading, ...]:
         """One reading a signal, in the order of their names."""
         self._forget()
-        return tuple(await asyncio.gather(*(self._one(asked, name, getattr(gates, name)) for name in NAMES)))
+        gates = environment.gates
+        return tuple(
+            await asyncio.gather(*(self._one(asked, name, getattr(gates, name), environment) for name in NAMES))
+        )
 
-    async def _one(self, asked: Asked, name: str, signal: Signal | None) -> Reading:
+    async def _one(self, asked: Asked, name: str, signal: Signal | None, environment: Environment) -> Reading:
         if signal is None:
-            why = f"nobody said where to ask in {asked.environment}; gates.{name} takes an address or `not_used: WHY`"
+            why = f"nobody said what to ask in {asked.environment}; see gates.{name}, or say `not_used: WHY` there"
             return Reading(name, False, why, "not configured", self._now())
         if signal.not_used:
             return Reading(name, True, "", f"not used: {signal.not_used}", self._now())
-        address = _address(signal, asked)
-        key = (name, address, asked.service, signal.limit)
+        key = (name, asked.environment, asked.service, _address(signal, asked))
         if key not in self._known:
-            self._known[key] = (time.monotonic(), asyncio.create_task(self._ask(name, signal, address)))
+            self._known[key] = (time.monotonic(), asyncio.create_task(self._ask(name, signal, asked, environment)))
         return await asyncio.shield(self._known[key][1])
 
-    async def _ask(self, name: str, signal: Signal, address: str) -> Reading:
-        async with self._room, http.opened() as client:
-            began = self._now()
-            try:
-                answer = await http.exchange(
-                    client, "GET", address, limit_s=signal.limit, connect_s=signal.limit, body_max=BODY_BYTES_MAX
-                )
-            except (http.NotSent, http.NoAnswer, http.BrokenAnswer) as why:
-                return Reading(name, False, f"{address} did not answer: {why}", "no answer", began)
-        return _judged(name, signal, answer, began)
+    async def _ask(self, name: str, signal: Signal, asked: Asked, environment: Environment) -> Reading:
+        """One reading, within the signal's limit, queue included."""
+        began = self._now()
+        try:
+            async with asyncio.timeout(signal.limit), self._room, http.opened(verify=_trust()) as client:
+                why, value = await _answer(client, signal, asked, environment, began)
+        except TimeoutError:
+            why, value = f"no answer within {signal.limit:g} s", "no answer"
+        except (Doubt, Refused, Refusal, http.NotSent, http.NoAnswer, http.BrokenAnswer) as trouble:
+            why, value = f"no answer: {trouble}", "no answer"
+        return Reading(name, not why, why, value, began)
 
     def _forget(self) -> None:
         limit = time.monotonic() - FRESH_S
         self._known = {key: one for key, one in self._known.items() if one[0] > limit or not one[1].done()}
 
 
-def _judged(name: str, signal: Signal, answer: http.Answer, at: float) -> Reading:
+async def _answer(client: Any, signal: Signal, asked: Asked, environment: Environment, now: float) -> tuple[str, str]:
+    """Why not, empty for yes; and the value that was read."""
+    if signal.slo:
+        return await _budget(_prometheus(client, environment), signal, environment, now)
+    if signal.query:
+        value = await _prometheus(client, environment).value(signal.query, limit_s=signal.limit)
+        return ("" if value == 1 else f"the query comes to {value:g}, not 1"), f"{value:g}"
+    if signal.silent:
+        return await _silent(client, signal, environment)
+    answer = await http.exchange(
+        client, "GET", _address(signal, asked), limit_s=signal.limit, connect_s=signal.limit, body_max=BODY_BYTES_MAX
+    )
+    return _judged(signal, answer)
+
+
+def _judged(signal: Signal, answer: http.Answer) -> tuple[str, str]:
     value = f"{answer.status}"
     if not 200 <= answer.status < 300:
-        return Reading(name, False, f"it answered {answer.status}", value, at)
+        return f"it answered {answer.status}", value
     if signal.answers:
-        return Reading(name, True, "", value, at)
+        return "", value
     try:
         word = msgspec.json.decode(answer.body, type=Word)
     except (msgspec.DecodeError, UnicodeDecodeError) as why:
-        return Reading(name, False, f'it did not answer {{"ok": …, "reason": …}}: {why}', value, at)
-    return Reading(name, word.ok, "" if word.ok else word.reason or "it said no", word.reason or value, at)
+        return f'it did not answer {{"ok": …, "reason": …}}: {why}', value
+    return ("" if word.ok else word.reason or "it said no"), word.reason or value
+
+
+def _prometheus(client: Any, environment: Environment) -> prometheus.Client:
+    settings = environment.prometheus
+    assert settings is not None  # the configuration was refused without
+    return prometheus.Client(settings.url, client, _token(settings.token))
+
+
+async def _budget(client: prometheus.Client, signal: Signal, environment: Environment, now: float) -> tuple[str, str]:
+    budget = await slos.budget_left(client, environment.slos[signal.slo], now)
+    if isinstance(budget, slo.Unknown):
+        return f"the error budget of {signal.slo} is unknown: {budget.why}", "unknown"
+    value = f"{budget.left:.1%} left"
+    short = budget.left < signal.left
+    return (f"{value} of the error budget of {signal.slo}; {signal.left:.0%} must be" if short else ""), value
+
+
+async def _silent(client: Any, signal: Signal, environment: Environment) -> tuple[str, str]:
+    settings, always = environment.alertmanager, environment.always_on
+    assert settings is not None  # the configuration was refused without
+    assert always is not None
+    heard = await alertmanager.Client(settings.url, client, _token(settings.token)).alerts(limit_s=signal.limit)
+    deaf = alerts.unheard(always.alert, always.heard_within, heard)
+    if deaf:
+        return deaf, "not heard"
+    firing = [one.name for one in heard.alerts if any(alerts.meant(ref, one) for ref in signal.silent)]
+    told = ", ".join(sorted(set(firing))[:5])
+    return (f"firing: {told}" if firing else ""), told or "silent"
+
+
+def _token(reference: SecretRef | None) -> str:
+    return configure.secrets({reference})[reference] if reference else ""
+
+
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    """Read once: it takes longer than a question."""
+    return ssl.create_default_context()
 
 
 def _address(signal: Signal, asked: Asked) -> str:

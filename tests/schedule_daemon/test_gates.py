@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaos_runner.model import Gates, Signal
+from chaos_runner.model import Environment, Signal
 from chaos_runner.scheduler import decide, gates
 from chaos_runner.scheduler.decide import Slot
 from chaos_runner.scheduler.gates import Asked, Facts
@@ -75,13 +75,15 @@ class Says:
     def __init__(self, ok: bool = True) -> None:
         self.ok, self.asked = ok, 0
 
-    async def read(self, asked: Asked, gates: Gates) -> tuple[Reading, ...]:
+    async def read(self, asked: Asked, environment: Environment) -> tuple[Reading, ...]:
         self.asked += 1
         return (Reading("healthy", self.ok, "" if self.ok else "503", "503", NOW),)
 
 
 def decided(slots: list[Slot], signals: Says | None = None, known: Facts = WELL, **conclusive: float) -> list[Any]:
-    return asyncio.run(decide.decide(slots, known, signals or Says(), {"demo": Gates()}, conclusive))
+    return asyncio.run(
+        decide.decide(slots, known, signals or Says(), {"demo": Environment(), "other": Environment()}, conclusive)
+    )
 
 
 def asked(name: str, *, service: str = "shop", criticality: float = 1.0, environment: str = "demo") -> Slot:
