@@ -23,6 +23,7 @@ from tests.docs.pages import ROOT
 
 UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+JANITORS = [unit for unit in SERVICES if "schedule" not in unit.stem]
 CRON = ROOT / "deploy" / "chaos-runner.cron"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 GUIDE = ROOT / "docs" / "guides" / "run-in-a-cluster.md"
@@ -59,8 +60,24 @@ def test_a_unit_calls_what_we_have_and_writes_only_its_state(unit: Path) -> None
     assert env == "/usr/bin/env"
     assert str(args.state) == service["ReadWritePaths"]
     assert {name: service.get(name) for name in CLOSED_OFF} == CLOSED_OFF
+
+
+@pytest.mark.parametrize("unit", JANITORS, ids=lambda unit: unit.stem)
+def test_a_janitor_takes_nobody_s_word_and_stays_only_where_it_says_so(unit: Path) -> None:
+    service = read(unit)["Service"]
+    args = accepted(shlex.split(service["ExecStart"])[1:])
+
     assert not args.ledger_lost
     assert (args.every is None) == (service["Type"] == "oneshot")
+
+
+def test_stopping_the_daemon_stops_no_run() -> None:
+    service = read(ROOT / "deploy" / "systemd" / "chaos-runner-schedule.service")["Service"]
+    args = accepted(shlex.split(service["ExecStart"])[1:])
+
+    assert (service["KillMode"], service["SendSIGKILL"], args.on_stop) == ("process", "no", "finish")
+    assert (service["Type"], args.verb) == ("notify", "run")
+    assert str(args.reports).startswith(service["ReadWritePaths"])
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
