@@ -1,4 +1,4 @@
-# Verbs: demo test test-cluster lint types contracts docs parity bench bench-load bench-proxy calibrate endurance soak-demo real wheel-test clean
+# Verbs: demo test test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-schedule three-daemons calibrate endurance soak-demo real wheel-test clean
 PY ?= python3
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
@@ -13,10 +13,11 @@ BENCH_PROXY_ARGS ?=
 SOAK_ARGS ?=
 CRASH_ARGS ?=
 ENDURANCE_ARGS ?=
+THREE_ARGS ?=
 SEEDS ?= 10000
 EXAMPLES ?= 2000
 
-.PHONY: demo test test-cluster lint types contracts docs shop parity bench bench-load bench-proxy calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
+.PHONY: demo test test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-schedule three-daemons calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -91,6 +92,14 @@ explore: .venv/.test
 simulate: .venv/.test
 	$(BIN)/python tools/simulate.py --seeds $(SEEDS)
 	SIM_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/sim/test_machine.py
+
+# Three schedule daemons, killed, stopped and resumed at random for two minutes.
+three-daemons: .venv/.test
+	$(BIN)/python tools/three_daemons.py $(THREE_ARGS)
+
+# A hundred thousand schedules, and two thousand that are due at once.
+bench-schedule: .venv/.test
+	$(BIN)/python tools/bench_schedule.py
 
 # Every death twenty times, and how long the fault outlives it.
 matrix: .venv/.test
