@@ -1,4 +1,4 @@
-# Verbs: demo test test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-schedule three-daemons calibrate endurance soak-demo real wheel-test clean
+# Verbs: demo test test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons calibrate endurance soak-demo real wheel-test clean
 PY ?= python3
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
@@ -10,6 +10,7 @@ WORKERS ?= 3
 CLUSTERS := tests/kube tests/pocket/cluster tests/faults/kube
 BENCH_ARGS ?=
 BENCH_PROXY_ARGS ?=
+BENCH_PODS_ARGS ?=
 SOAK_ARGS ?=
 CRASH_ARGS ?=
 ENDURANCE_ARGS ?=
@@ -17,7 +18,7 @@ THREE_ARGS ?=
 SEEDS ?= 10000
 EXAMPLES ?= 2000
 
-.PHONY: demo test test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-schedule three-daemons calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
+.PHONY: demo test test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -62,8 +63,18 @@ parity: .venv/.test real
 calibrate: .venv/.test
 	$(BIN)/python tools/calibrate.py
 
-bench: .venv/.test
-	$(BIN)/python tools/bench.py $(BENCH_ARGS)
+bench: .venv/.test .venv-rival/.made kube-build
+	$(BIN)/python tools/bench.py $(BENCH_ARGS); first=$$?; \
+	$(BIN)/python tools/bench_pods.py $(BENCH_PODS_ARGS) && exit $$first
+
+# A plan on 50 000 pods, and on 5 000 of a real API server, beside chaosk8s, which has a venv of its own.
+bench-pods: .venv/.test .venv-rival/.made kube-build
+	$(BIN)/python tools/bench_pods.py $(BENCH_PODS_ARGS)
+
+.venv-rival/.made:
+	$(PY) -m venv .venv-rival
+	.venv-rival/bin/pip install --quiet --disable-pip-version-check chaostoolkit-kubernetes 'kubernetes<37'
+	@touch $@
 
 bench-load: .venv/.test k6
 	$(BIN)/python tools/bench_load.py --require-k6
@@ -127,5 +138,5 @@ wheel-test: .venv/.test
 	PY="$(PY)" sh tools/wheel_test.sh
 
 clean:
-	rm -rf .venv .venv-wheel dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-wheel .venv-rival dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -25,9 +25,10 @@ def unfit(pod: Pod) -> str:
         return "terminating already"
     if not pod.ready:
         return "not Running and Ready"
-    if pod.controller is None:
+    owner = pod.controller
+    if owner is None:
         return "bare: nothing would make another one"
-    if pod.controller.kind == "Node":
+    if owner.kind == "Node":
         return "static: its node keeps it, not the API"
     return ""
 

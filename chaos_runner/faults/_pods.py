@@ -242,8 +242,8 @@ async def matching(env: Env, selector: PodSelector) -> tuple[list[Pod], Counter[
         return [pod], counted
 
     def fit(pod: Pod) -> bool:
-        why = _limits.unfit(pod)
-        counted.update([why] if why else [])
+        if why := _limits.unfit(pod):
+            counted[why] += 1
         return not why
 
     from chaos_runner.clients.kubernetes import lists

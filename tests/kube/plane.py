@@ -74,13 +74,14 @@ class Plane:
         """What signed the server's certificate: the server made both, on its first start."""
         return (self.folder / AUTHORITY).read_bytes()
 
-    def start(self) -> None:
-        """Starts everything, and returns once it takes requests."""
+    def start(self, *, controllers: bool = True) -> None:
+        """Starts everything, or only what keeps objects; returns once it takes requests."""
         self._write()
         self.start_etcd()
         self.start_api()
         raw.wait_until(lambda: _ready(self), READY_S, self.trouble)
-        self.start_controllers()
+        if controllers:
+            self.start_controllers()
 
     def start_etcd(self) -> None:
         client, peer = f"http://{LOOP}:{self.etcd}", f"http://{LOOP}:{self.peer}"

@@ -163,7 +163,10 @@ class Pod(Value, frozen=True, kw_only=True):
     @property
     def controller(self) -> Owner | None:
         """Who would make another one in its place; None for a bare pod."""
-        return next((owner for owner in self.metadata.owner_references or () if owner.controller), None)
+        for owner in self.metadata.owner_references or ():  # asked of every pod of a cluster: a generator costs three
+            if owner.controller:
+                return owner
+        return None
 
     @property
     def restarts(self) -> int:
@@ -173,7 +176,10 @@ class Pod(Value, frozen=True, kw_only=True):
 
 def holds(conditions: tuple[Condition, ...] | None, kind: str) -> bool:
     """Whether the condition of this type is there and true."""
-    return any(condition.type == kind and condition.status == "True" for condition in conditions or ())
+    for condition in conditions or ():
+        if condition.type == kind:
+            return condition.status == "True"
+    return False
 
 
 # --- nodes and namespaces ---------------------------------------------------------------------------------------------
