@@ -1,4 +1,4 @@
-# Verbs: demo test test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons calibrate endurance soak-demo real wheel-test clean
+# Verbs: demo test test-campaign test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons calibrate endurance soak-demo real wheel-test clean
 PY ?= python3
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
@@ -6,7 +6,7 @@ TOXIPROXY_VERSION := 2.12.0
 K6_VERSION := 1.8.1
 PYTEST_ARGS ?=
 # Processes that share the test files out; most tests wait for something, so there are more than cores.
-WORKERS ?= 3
+WORKERS ?= 4
 CLUSTERS := tests/kube tests/pocket/cluster tests/faults/kube
 BENCH_ARGS ?=
 BENCH_PROXY_ARGS ?=
@@ -17,8 +17,10 @@ ENDURANCE_ARGS ?=
 THREE_ARGS ?=
 SEEDS ?= 10000
 EXAMPLES ?= 2000
+# Hundreds of Python processes are started: without its cache each compiles the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
+.PHONY: demo test test-campaign test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -33,7 +35,11 @@ demo: .venv/.core
 	$(BIN)/chaos-runner demo
 
 test: .venv/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(addprefix --ignore=,$(CLUSTERS)) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not campaign" $(addprefix --ignore=,$(CLUSTERS)) $(PYTEST_ARGS)
+
+# More crash points, seeds, deaths and hostile pages than every change needs.
+test-campaign: .venv/.test
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m campaign $(addprefix --ignore=,$(CLUSTERS)) $(PYTEST_ARGS)
 
 # What needs a whole cluster: the pocket one, kubectl, and where it is built a real control plane.
 test-cluster: .venv/.test

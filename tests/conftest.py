@@ -8,6 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import again
+
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
 HERE = Path(__file__).parent
@@ -25,7 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says how many tests drove a real part: a green run says little if they were all skipped."""
+    """Says what was tried once more, and how many tests drove a real part: green says little if all were skipped."""
+    for report in (*terminalreporter.stats.get("passed", ()), *terminalreporter.stats.get("failed", ())):
+        for why in (value for name, value in getattr(report, "user_properties", ()) if name == again.NOTED):
+            terminalreporter.write_line(f"tried once more: {report.nodeid}: {why}")
     ended: dict[str, set[str]] = {}
     for word in ("passed", "failed", "error", "skipped"):
         reports = terminalreporter.stats.get(word, ())

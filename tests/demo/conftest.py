@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from tests import again
 from tests.demo import cases, trial
 
 AT_ONCE = 4
@@ -24,14 +25,19 @@ def trials(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """Every case that the chosen tests of this module ask for."""
     chosen = (item for item in request.session.items if item.path == request.path)
     asked = {case for item in chosen if (case := _case(item)) is not None}
+    shops, folder = cases.Shops(), tmp_path_factory.mktemp
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        coming = {case: pool.submit(cases.go, case, tmp_path_factory.mktemp(str(case))) for case in sorted(asked)}
+        coming = {case: pool.submit(cases.go, case, folder(str(case)), shops) for case in sorted(asked)}
         yield coming
         for one in coming.values():
             one.cancel()
+    assert shops.end() == []
 
 
 @pytest.fixture
-def seen(trials: Trials, case: cases.Case) -> trial.Seen:
+def seen(trials: Trials, case: cases.Case, record_property: Callable[[str, object], None]) -> trial.Seen:
     """What came of the test's case."""
-    return trials[case].result()
+    seen = trials[case].result()
+    if seen.again:
+        record_property(again.NOTED, seen.again)
+    return seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import socket
 import sqlite3
@@ -14,7 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 ANSWER_S = 5.0
-LOOK_EVERY_S = 0.2
+LOOK_EVERY_S = 0.3
+KIN_EVERY = 4  # looks: all of /proc is a lot to read
 OPEN_STATES = "state NOT IN ('PLANNED', 'CLOSED', 'SPENT', 'FORGOTTEN')"
 LISTENING = "0A"
 
@@ -84,9 +86,14 @@ def lives(process: Process) -> bool:
     return state not in "XZ" and started == process[1]
 
 
-def family(pid: int) -> set[Process]:
+def everybody() -> dict[int, tuple[str, int, int]]:
+    """All processes there are."""
+    return {int(folder.name): stat(int(folder.name)) for folder in Path("/proc").iterdir() if folder.name.isdigit()}
+
+
+def family(pid: int, everyone: dict[int, tuple[str, int, int]] | None = None) -> set[Process]:
     """The process and everything that descends from it now."""
-    everyone = {int(folder.name): stat(int(folder.name)) for folder in Path("/proc").iterdir() if folder.name.isdigit()}
+    everyone = everyone or everybody()
     found, fresh = set[int](), {pid} & everyone.keys()
     while fresh:
         found |= fresh
@@ -94,9 +101,13 @@ def family(pid: int) -> set[Process]:
     return {(member, everyone[member][2]) for member in found}
 
 
-def payments(world: int) -> set[Process]:
+def payments(world: int, everyone: dict[int, tuple[str, int, int]] | None = None) -> set[Process]:
     """The payments processes below a world's supervisor: one, or its pods."""
-    return {process for process in family(world) if b"\0chaos_runner.pocket.shop\0payments\0" in _command(process[0])}
+    return {
+        process
+        for process in family(world, everyone)
+        if b"\0chaos_runner.pocket.shop\0payments\0" in _command(process[0])
+    }
 
 
 def _command(pid: int) -> bytes:
@@ -153,14 +164,18 @@ class Watch:
             thread.join()
 
     def _look_on(self) -> None:
-        while not self._enough.wait(LOOK_EVERY_S):
-            self.family |= family(self._runner)
-            here = payments(self._world)
-            self.payments_least = min(self.payments_least, len(here))
+        for n in itertools.count():
+            if self._enough.wait(LOOK_EVERY_S):
+                return
+            if n % KIN_EVERY == 0 or len(self.payments) > 1:
+                everyone = everybody()
+                self.family |= family(self._runner, everyone)
+                here = payments(self._world, everyone)
+                self.payments_least = min(self.payments_least, len(here))
             frozen = any(stat(pid)[0] == "T" for pid, _ in here)
             if (
                 frozen
-                or here < self.payments
+                or not here >= self.payments  # a new pod may be there before the next look
                 or any(proxy["toxics"] or not proxy["enabled"] for proxy in get(self._toxiproxy, "/proxies").values())
             ):
                 self.harmed.append(time.monotonic())

@@ -9,6 +9,7 @@ import pytest
 
 from chaos_runner import files
 from chaos_runner.pocket import topology
+from tests import slices
 from tests.demo import cases, trial
 
 pytestmark = pytest.mark.world
@@ -19,7 +20,7 @@ WHY_UNSEEN = {
 }
 POD_FAULTS = {"pod_kill", "pod_evict", "node_drain", "scale"}
 WARM_UP_S = float(topology.CAPACITY["WARM_UP"])
-SEEN_LATE_S = 4.0  # an observer that looks five times a second, undo, verify, and a busy machine
+SEEN_LATE_S = 4.0  # an observer that looks three times a second, undo, verify, and a busy machine
 
 
 def whole(seen: trial.Seen) -> str:
@@ -103,7 +104,9 @@ def test_at_least_eight_experiments_are_ready() -> None:
     assert len(cases.BUNDLED) >= 8
 
 
-@pytest.mark.parametrize("case", cases.UNSEEN, ids=lambda case: case.kind)
+@pytest.mark.parametrize(
+    "case", slices.thin(cases.UNSEEN, lambda case: case.kind == "health"), ids=lambda case: case.kind
+)
 def test_traffic_that_bypasses_the_proxy_is_unknown(case: cases.Case, seen: trial.Seen) -> None:
     assert (seen.headline, seen.code) == ("UNKNOWN", 3), whole(seen)
     assert WHY_UNSEEN[case.kind] in seen.why

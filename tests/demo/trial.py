@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
@@ -42,7 +42,10 @@ class Payments(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What came of it. `left` are sentences about things that should not be there any more."""
+    """What came of it. `left` are sentences about things that should not be there any more.
+
+    `again` says why it is the second of two trials.
+    """
 
     headline: str
     code: int
@@ -55,6 +58,7 @@ class Seen(NamedTuple):
     payments: Payments
     left: tuple[str, ...]
     took_s: float
+    again: str = ""
 
     def affected(self) -> float:
         """Streams that the proxies' counters call affected, over all faults; for a refusing proxy those before it."""
@@ -78,9 +82,9 @@ def short_copy(file: Path, folder: Path, seconds: dict[str, str]) -> Path:
     return copy
 
 
-def without_fault(file: Path, folder: Path) -> Path:
+def without_fault(file: Path, folder: Path, seconds: dict[str, str] | None = None) -> Path:
     """The same experiment with the fault taken out of the file."""
-    copy = short_copy(file, folder, {})
+    copy = short_copy(file, folder, seconds or {})
     text, changed = re.subn(r"(?ms)^method:\n.*?(?=^\S)", "method: []\n\n", copy.read_text(encoding="utf-8"))
     assert changed == 1
     copy.write_text(text, encoding="utf-8")
@@ -90,21 +94,45 @@ def without_fault(file: Path, folder: Path) -> Path:
 def go(file: Path, mode: str, folder: Path, beside: Beside | None = None, *, pods: bool = False) -> Seen:
     """Runs the file on a fresh shop of this mode and looks at everything; the world is gone when this returns."""
     began = time.monotonic()
-    with world.start_world(mode, cluster=_cluster(folder) if pods else None) as shop:
-        _name(shop, mode, folder / "state")
+    with World(mode, _cluster(folder) if pods else None) as fresh:
+        seen = on(fresh.shop, file, folder, beside)
+    return seen._replace(left=seen.left + fresh.left, took_s=time.monotonic() - began)
+
+
+class World:
+    """A shop of this mode; once it has ended, `left` says what of it has not."""
+
+    def __init__(self, mode: str, cluster: Path | None = None) -> None:
+        self.shop = world.start_world(mode, cluster=cluster)
+        self.left: tuple[str, ...] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shop = self.shop
+        proxies = observer.get(shop.toxiproxy, "/proxies").values()
         # Services of a cluster have addresses of their own, and their ports in common with those of other clusters.
         ours = [url for url in (shop.toxiproxy, *shop.services.values()) if "//127.0.0.1:" in url]
-        ports = {observer.port_of(url) for url in ours}
-        ports |= {observer.port_of(proxy["listen"]) for proxy in observer.get(shop.toxiproxy, "/proxies").values()}
-        with beside(shop) if beside else contextlib.nullcontext():
-            code, answer, said, watch = _run(file, mode, shop, folder)
-        orders = _settled(shop)
-        left = [*observer.harm(shop.toxiproxy), *observer.open_rows(folder / "state")]
-        left += [f"process {pid} of the run" for pid, _ in _still(watch.family)]
-        whole, payments = observer.family(shop.info.pid), observer.payments(shop.info.pid)
-        left += [f"process {pid} of the world is frozen" for pid, _ in whole if observer.stat(pid)[0] == "T"]
-    left += [f"process {pid} of the world" for pid, _ in _still(whole)]
-    left += [f"a listener on port {port}" for port in sorted(ports & observer.listeners())]
+        ports = {observer.port_of(url) for url in (*ours, *(proxy["listen"] for proxy in proxies))}
+        whole = observer.family(shop.info.pid)
+        shop.close()
+        left = [f"process {pid} of the world" for pid, _ in _still(whole)]
+        left += [f"a listener on port {port}" for port in sorted(ports & observer.listeners())]
+        self.left = tuple(left)
+
+
+def on(shop: world.World, file: Path, folder: Path, beside: Beside | None = None) -> Seen:
+    """Runs the file on this shop, and looks at everything; the world goes on. Orders are those since then."""
+    began, before = time.monotonic(), _settled(shop)
+    _name(shop, folder / "state")
+    with beside(shop) if beside else contextlib.nullcontext():
+        code, answer, said, watch = _run(file, shop, folder)
+    after = _settled(shop)
+    left = [*observer.harm(shop.toxiproxy), *observer.open_rows(folder / "state")]
+    left += [f"process {pid} of the run" for pid, _ in _still(watch.family)]
+    whole, payments = observer.family(shop.info.pid), observer.payments(shop.info.pid)
+    left += [f"process {pid} of the world is frozen" for pid, _ in whole if observer.stat(pid)[0] == "T"]
     return Seen(
         headline=answer.get("headline", "NOT_STARTED"),
         code=code,
@@ -113,7 +141,7 @@ def go(file: Path, mode: str, folder: Path, beside: Beside | None = None, *, pod
         run=conduct.past(answer["run"], folder / "state") if "run" in answer else None,
         harmed_s=watch.harmed_s,
         processes=len(watch.family),
-        orders=orders,
+        orders={what: count - before[what] for what, count in after.items()} | {"waiting": after["waiting"]},
         payments=Payments(len(watch.payments), watch.payments_least, len(payments), len(payments - watch.payments)),
         left=tuple(left),
         took_s=time.monotonic() - began,
@@ -130,15 +158,15 @@ def _guardian_said(folder: Path) -> str:
     return "\n".join(log.read_text(encoding="utf-8") for log in (folder / "state").glob("guardian-*.log"))
 
 
-def _name(shop: world.World, mode: str, state: Path) -> None:
+def _name(shop: world.World, state: Path) -> None:
     """Writes the file by which the command line finds the demo's worlds."""
     state.mkdir(mode=0o700)
-    found = demo.DemoState(demo.VERSION, {ENVIRONMENTS[mode]: shop.info})
+    found = demo.DemoState(demo.VERSION, {ENVIRONMENTS[shop.info.mode]: shop.info})
     world.write_private(state / demo.FILE, msgspec.json.encode(found))
 
 
-def _run(file: Path, mode: str, shop: world.World, folder: Path) -> tuple[int, dict[str, Any], str, observer.Watch]:
-    argv = [sys.executable, "-P", "-m", "chaos_runner", "run", str(file), "-e", ENVIRONMENTS[mode]]
+def _run(file: Path, shop: world.World, folder: Path) -> tuple[int, dict[str, Any], str, observer.Watch]:
+    argv = [sys.executable, "-P", "-m", "chaos_runner", "run", str(file), "-e", ENVIRONMENTS[shop.info.mode]]
     argv += ["--state", str(folder / "state"), "--reports", str(folder / "reports"), "-o", "json"]
     with subprocess.Popen(
         argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=world.environment(), cwd=folder

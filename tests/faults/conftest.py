@@ -107,6 +107,14 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[ToxiWorld]:
 
 
 @pytest.fixture
+async def embedded_world(embedded_proxy: toxi.Api) -> AsyncIterator[ToxiWorld]:
+    """The embedded server that all share."""
+    world = ToxiWorld(embedded_proxy)
+    yield world
+    await world.aclose()
+
+
+@pytest.fixture
 async def own_world(tmp_path: Path) -> AsyncIterator[ToxiWorld]:
     """An embedded server for one test, that may be stopped or killed."""
     world = ToxiWorld(toxi.start_embedded(tmp_path / "log"))

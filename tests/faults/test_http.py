@@ -53,19 +53,19 @@ def answered(world: ToxiWorld) -> bytes:
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-async def test_every_fault_of_requests_keeps_the_promises_of_a_fault(kind: str, own_world: ToxiWorld) -> None:
-    await check_fault(FAULTS[kind], ProxySelector(proxy="p"), own_world.env, own_world)
-    assert own_world.toxics() == {"theirs", "new neighbour"}
+async def test_every_fault_of_requests_keeps_the_promises_of_a_fault(kind: str, embedded_world: ToxiWorld) -> None:
+    await check_fault(FAULTS[kind], ProxySelector(proxy="p"), embedded_world.env, embedded_world)
+    assert embedded_world.toxics() == {"theirs", "new neighbour"}
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-async def test_what_was_sent_is_what_is_read_back(kind: str, own_world: ToxiWorld) -> None:
-    undo = await own_world.begun(FAULTS[kind])  # type: ignore[arg-type]
+async def test_what_was_sent_is_what_is_read_back(kind: str, embedded_world: ToxiWorld) -> None:
+    undo = await embedded_world.begun(FAULTS[kind])  # type: ignore[arg-type]
 
-    assert await FAULTS[kind].observe(own_world.env, undo) == Present()
+    assert await FAULTS[kind].observe(embedded_world.env, undo) == Present()
     changed = {"share": 0.9}
-    own_world.api.patch(MARK, attributes=changed)
-    assert isinstance(await FAULTS[kind].observe(own_world.env, undo), Drifted)
+    embedded_world.api.patch(MARK, attributes=changed)
+    assert isinstance(await FAULTS[kind].observe(embedded_world.env, undo), Drifted)
 
 
 @pytest.mark.parametrize(
@@ -78,32 +78,32 @@ async def test_what_was_sent_is_what_is_read_back(kind: str, own_world: ToxiWorl
     ],
 )
 async def test_the_effect_is_counted_in_requests_and_only_once_one_was_hit(
-    kind: str, says: str, own_world: ToxiWorld
+    kind: str, says: str, embedded_world: ToxiWorld
 ) -> None:
     fault = ALWAYS[kind]
-    undo = await fault.prepare(own_world.env, own_world.target, MARK)
-    assert answered(own_world) == ANSWER
-    before = await fault.before(own_world.env, undo)
-    await fault.lease(own_world.env, undo, 30)
-    await fault.inject(own_world.env, undo)
-    assert await fault.effect(own_world.env, undo, before) is None
-    answered(own_world)
+    undo = await fault.prepare(embedded_world.env, embedded_world.target, MARK)
+    assert answered(embedded_world) == ANSWER
+    before = await fault.before(embedded_world.env, undo)
+    await fault.lease(embedded_world.env, undo, 30)
+    await fault.inject(embedded_world.env, undo)
+    assert await fault.effect(embedded_world.env, undo, before) is None
+    answered(embedded_world)
 
-    proof = await fault.effect(own_world.env, undo, before)
+    proof = await fault.effect(embedded_world.env, undo, before)
     assert proof is not None
     assert proof.figures["hits"] == 1
     assert re.fullmatch(says, proof.evidence), proof.evidence
 
 
-async def test_a_request_that_was_not_meant_proves_nothing(own_world: ToxiWorld) -> None:
+async def test_a_request_that_was_not_meant_proves_nothing(embedded_world: ToxiWorld) -> None:
     fault = HttpErrorFault(match=Match(path="/other"))
-    undo = await fault.prepare(own_world.env, own_world.target, MARK)
-    before = await fault.before(own_world.env, undo)
-    await fault.lease(own_world.env, undo, 30)
-    await fault.inject(own_world.env, undo)
+    undo = await fault.prepare(embedded_world.env, embedded_world.target, MARK)
+    before = await fault.before(embedded_world.env, undo)
+    await fault.lease(embedded_world.env, undo, 30)
+    await fault.inject(embedded_world.env, undo)
 
-    assert answered(own_world) == ANSWER
-    assert await fault.effect(own_world.env, undo, before) is None
+    assert answered(embedded_world) == ANSWER
+    assert await fault.effect(embedded_world.env, undo, before) is None
 
 
 @pytest.mark.real
@@ -113,23 +113,25 @@ async def test_a_toxiproxy_that_knows_no_requests_is_refused_with_what_to_do(kin
         await FAULTS[kind].prepare(stalled.env, stalled.target, MARK)
 
 
-async def test_one_fault_of_a_kind_at_a_time_and_another_kind_beside_it(own_world: ToxiWorld) -> None:
-    await own_world.begun(FAULTS["http_error"])  # type: ignore[arg-type]
+async def test_one_fault_of_a_kind_at_a_time_and_another_kind_beside_it(embedded_world: ToxiWorld) -> None:
+    await embedded_world.begun(FAULTS["http_error"])  # type: ignore[arg-type]
 
     with pytest.raises(Refused, match="already carries"):
-        await HttpErrorFault().prepare(own_world.env, own_world.target, "cx.run-1.2.4102444800")
-    await FAULTS["http_delay"].prepare(own_world.env, own_world.target, "cx.run-1.2.4102444800")
-    await ToxicFault(type="latency", latency=1.0).prepare(own_world.env, own_world.target, "cx.run-1.2.4102444800")
+        await HttpErrorFault().prepare(embedded_world.env, embedded_world.target, "cx.run-1.2.4102444800")
+    await FAULTS["http_delay"].prepare(embedded_world.env, embedded_world.target, "cx.run-1.2.4102444800")
+    await ToxicFault(type="latency", latency=1.0).prepare(
+        embedded_world.env, embedded_world.target, "cx.run-1.2.4102444800"
+    )
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 async def test_leftovers_are_found_by_their_own_kind_and_can_be_undone_from_what_was_found(
-    kind: str, own_world: ToxiWorld
+    kind: str, embedded_world: ToxiWorld
 ) -> None:
-    await own_world.begun(FAULTS[kind])  # type: ignore[arg-type]
+    await embedded_world.begun(FAULTS[kind])  # type: ignore[arg-type]
     found: dict[str, tuple[Undo, ...]] = {}
     for name, fault in FAULTS.items():
-        found[name] = await fault.leftovers(own_world.env)
+        found[name] = await fault.leftovers(embedded_world.env)
 
     assert {name for name, undos in found.items() if undos} == {kind}
     (undo,) = found[kind]
@@ -138,6 +140,6 @@ async def test_leftovers_are_found_by_their_own_kind_and_can_be_undone_from_what
         undo={"kind": kind, "version": 1, "mark": undo.mark, "target": {"key": "proxy/p", "uid": undo.target.uid},
               "params": undo.params, "before": undo.before},
     )  # fmt: skip
-    await fault_of(row).revert(own_world.env, undo)
-    assert MARK not in own_world.toxics()
-    assert await ToxicFault(type="latency", latency=1.0).leftovers(own_world.env) == ()
+    await fault_of(row).revert(embedded_world.env, undo)
+    assert MARK not in embedded_world.toxics()
+    assert await ToxicFault(type="latency", latency=1.0).leftovers(embedded_world.env) == ()

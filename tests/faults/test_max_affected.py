@@ -62,58 +62,60 @@ async def planned(world: ToxiWorld, **fields: object) -> Plan:
 
 @pytest.mark.parametrize("fault", [LATE, HttpErrorFault(max_affected=3)], ids=["toxic", "http_error"])
 async def test_a_limited_fault_keeps_the_promises_of_a_fault(
-    fault: ToxicFault | HttpErrorFault, own_world: ToxiWorld
+    fault: ToxicFault | HttpErrorFault, embedded_world: ToxiWorld
 ) -> None:
-    await check_fault(fault, ProxySelector(proxy="p"), own_world.env, own_world)
-    assert own_world.toxics() == {"theirs", "new neighbour"}
+    await check_fault(fault, ProxySelector(proxy="p"), embedded_world.env, embedded_world)
+    assert embedded_world.toxics() == {"theirs", "new neighbour"}
 
 
-async def test_no_more_connections_are_hit_than_allowed_open_ones_and_new_ones_together(own_world: ToxiWorld) -> None:
-    open_before = [own_world.rig.line() for _ in range(5)]
-    undo = await begun(own_world)
-    since = [own_world.rig.line() for _ in range(5)]
+async def test_no_more_connections_are_hit_than_allowed_open_ones_and_new_ones_together(
+    embedded_world: ToxiWorld,
+) -> None:
+    open_before = [embedded_world.rig.line() for _ in range(5)]
+    undo = await begun(embedded_world)
+    since = [embedded_world.rig.line() for _ in range(5)]
 
     assert [late(open_before), late(since), late(open_before + since)] == [2, 0, 2]
-    assert await LATE.observe(own_world.env, undo) == Present()
+    assert await LATE.observe(embedded_world.env, undo) == Present()
 
 
-async def test_the_proof_says_how_many_of_how_many_allowed(own_world: ToxiWorld) -> None:
-    undo = await LATE.prepare(own_world.env, own_world.target, MARK)
-    before = await LATE.before(own_world.env, undo)
-    await begun(own_world)
-    late([own_world.rig.line() for _ in range(5)])
+async def test_the_proof_says_how_many_of_how_many_allowed(embedded_world: ToxiWorld) -> None:
+    undo = await LATE.prepare(embedded_world.env, embedded_world.target, MARK)
+    before = await LATE.before(embedded_world.env, undo)
+    await begun(embedded_world)
+    late([embedded_world.rig.line() for _ in range(5)])
 
-    proof = await LATE.effect(own_world.env, undo, before)
+    proof = await LATE.effect(embedded_world.env, undo, before)
     assert proof is not None
     assert proof.figures["affected"] == 2
     assert proof.evidence.startswith("2 of 5 streams through proxy/p were affected")
     assert proof.evidence.endswith(", of at most 2 allowed")
 
 
-async def test_a_limit_that_somebody_changed_is_drift(own_world: ToxiWorld) -> None:
-    undo = await begun(own_world)
-    own_world.api("PUT", LIMIT, {"max_affected": 100})
+async def test_a_limit_that_somebody_changed_is_drift(embedded_world: ToxiWorld) -> None:
+    undo = await begun(embedded_world)
+    embedded_world.api("PUT", LIMIT, {"max_affected": 100})
 
-    seen = await LATE.observe(own_world.env, undo)
+    seen = await LATE.observe(embedded_world.env, undo)
     assert isinstance(seen, Drifted)
     assert "max_affected is 100" in seen.why
 
 
-async def test_the_limit_goes_with_its_toxic(own_world: ToxiWorld) -> None:
-    undo = await begun(own_world)
-    await LATE.revert(own_world.env, undo)
+async def test_the_limit_goes_with_its_toxic(embedded_world: ToxiWorld) -> None:
+    undo = await begun(embedded_world)
+    await LATE.revert(embedded_world.env, undo)
 
-    assert own_world.api("GET", LIMIT).status == 404
-    assert late([own_world.rig.line() for _ in range(3)]) == 0
+    assert embedded_world.api("GET", LIMIT).status == 404
+    assert late([embedded_world.rig.line() for _ in range(3)]) == 0
 
 
-async def test_a_toxic_whose_limit_is_refused_is_not_sent(own_world: ToxiWorld) -> None:
-    undo = await LATE.prepare(own_world.env, own_world.target, MARK)
-    await LATE.lease(own_world.env, undo, 30)
-    own_world.api("DELETE", "/proxies/p")
+async def test_a_toxic_whose_limit_is_refused_is_not_sent(embedded_world: ToxiWorld) -> None:
+    undo = await LATE.prepare(embedded_world.env, embedded_world.target, MARK)
+    await LATE.lease(embedded_world.env, undo, 30)
+    embedded_world.api("DELETE", "/proxies/p")
 
     with pytest.raises(NotFound):
-        await LATE.inject(own_world.env, undo)
+        await LATE.inject(embedded_world.env, undo)
 
 
 @pytest.mark.real
@@ -134,11 +136,11 @@ async def test_what_a_server_cannot_do_is_refused_in_the_plan(
     assert stalled.toxics() == {"theirs"}
 
 
-async def test_the_plan_says_how_many_may_be_hit(own_world: ToxiWorld) -> None:
-    made = await planned(own_world, fault="toxic", type="latency", latency=0.4, max_affected=5)
+async def test_the_plan_says_how_many_may_be_hit(embedded_world: ToxiWorld) -> None:
+    made = await planned(embedded_world, fault="toxic", type="latency", latency=0.4, max_affected=5)
 
     assert "max_affected: 5" in made.faults[0].said
-    assert own_world.toxics() == {"theirs"}
+    assert embedded_world.toxics() == {"theirs"}
 
 
 @pytest.mark.real

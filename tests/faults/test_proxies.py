@@ -200,41 +200,41 @@ async def test_a_frozen_embedded_server_costs_doubt_and_no_proxy(own_world: Toxi
     assert own_world.toxics() == {"theirs"}
 
 
-async def test_the_embedded_server_undoes_by_itself_what_nobody_renews(own_world: ToxiWorld) -> None:
-    undo, down = await own_world.begun(LATE), ProxyDown()
-    other = await down.prepare(own_world.env, own_world.target, "cx.run-1.2.4102444800")
-    assert await down.lease(own_world.env, other, 0.5)
-    await down.inject(own_world.env, other)
+async def test_the_embedded_server_undoes_by_itself_what_nobody_renews(embedded_world: ToxiWorld) -> None:
+    undo, down = await embedded_world.begun(LATE), ProxyDown()
+    other = await down.prepare(embedded_world.env, embedded_world.target, "cx.run-1.2.4102444800")
+    assert await down.lease(embedded_world.env, other, 0.5)
+    await down.inject(embedded_world.env, other)
     with anyio.fail_after(5):
-        while not isinstance(await LATE.observe(own_world.env, undo), Absent):
+        while not isinstance(await LATE.observe(embedded_world.env, undo), Absent):
             await anyio.sleep(0.05)
-        while not isinstance(await down.observe(own_world.env, other), Absent):
+        while not isinstance(await down.observe(embedded_world.env, other), Absent):
             await anyio.sleep(0.05)
-    assert own_world.toxics() == {"theirs"}
+    assert embedded_world.toxics() == {"theirs"}
 
 
-async def test_without_a_lease_the_embedded_server_takes_no_harm(own_world: ToxiWorld) -> None:
-    undo = await LATE.prepare(own_world.env, own_world.target, MARK)
+async def test_without_a_lease_the_embedded_server_takes_no_harm(embedded_world: ToxiWorld) -> None:
+    undo = await LATE.prepare(embedded_world.env, embedded_world.target, MARK)
     with pytest.raises(Refused, match="no live lease"):
-        await LATE.inject(own_world.env, undo)
+        await LATE.inject(embedded_world.env, undo)
     with pytest.raises(
         Doubt, match="cannot be taken"
     ):  # for now nothing can land; whoever renews the lease changes that
-        await LATE.fence(own_world.env, undo)
-    await LATE.lease(own_world.env, undo, 30)
-    await LATE.fence(own_world.env, undo)
+        await LATE.fence(embedded_world.env, undo)
+    await LATE.lease(embedded_world.env, undo, 30)
+    await LATE.fence(embedded_world.env, undo)
 
 
-async def test_an_effect_is_shown_by_traffic_and_by_nothing_else(own_world: ToxiWorld) -> None:
+async def test_an_effect_is_shown_by_traffic_and_by_nothing_else(embedded_world: ToxiWorld) -> None:
     soon = ToxicFault(type="latency", latency=0.02)
-    undo = await soon.prepare(own_world.env, own_world.target, MARK)
-    own_world.exchange()
-    before = await soon.before(own_world.env, undo)
-    await soon.lease(own_world.env, undo, 30)
-    await soon.inject(own_world.env, undo)
-    assert await soon.effect(own_world.env, undo, before) is None
-    own_world.exchange()
-    proof = await soon.effect(own_world.env, undo, before)
+    undo = await soon.prepare(embedded_world.env, embedded_world.target, MARK)
+    embedded_world.exchange()
+    before = await soon.before(embedded_world.env, undo)
+    await soon.lease(embedded_world.env, undo, 30)
+    await soon.inject(embedded_world.env, undo)
+    assert await soon.effect(embedded_world.env, undo, before) is None
+    embedded_world.exchange()
+    proof = await soon.effect(embedded_world.env, undo, before)
     assert proof is not None
     assert (proof.how, proof.figures["affected"]) == ("counters", 1)
 

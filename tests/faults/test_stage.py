@@ -334,13 +334,13 @@ async def test_where_it_is_allowed_the_plan_says_what_it_means_and_where_not_tha
     await plain.aclose()
 
 
-async def test_the_embedded_proxy_needs_no_stage(own_world: ToxiWorld) -> None:
-    url = f"http://127.0.0.1:{own_world.api.port}"
+async def test_the_embedded_proxy_needs_no_stage(embedded_world: ToxiWorld) -> None:
+    url = f"http://127.0.0.1:{embedded_world.api.port}"
     env = Env("test", Environment(toxiproxy=Toxiproxy(url=url, http_stage="127.0.0.1")))
-    undo = await ERROR.prepare(env, own_world.target, MARK)
+    undo = await ERROR.prepare(env, embedded_world.target, MARK)
 
     assert "stage" not in undo.before
-    assert (await ERROR.rights(env, own_world.target)).note == ""
+    assert (await ERROR.rights(env, embedded_world.target)).note == ""
     await env.aclose()
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos_runner import store
-from chaos_runner.pocket.world import World, start_world
+from chaos_runner.pocket.world import World
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,8 +37,8 @@ hypothesis: shoppers still check out when payments answers late
 steady_state:
   shoppers:
     probe: http
-    with: {{{check}, rate: 40/s, timeout: 2s}}
-    expect: [success >= 98%, p95 <= 1s]
+    with: {{{check}, rate: {rate}, timeout: 2s}}
+    expect: [success >= {success}, p95 <= 1s]
 baseline: 5s
 blast_radius: {{at_once: 1, in_total: 1, max_duration: {max_duration}}}
 abort: {{violated_for: 3s}}
@@ -71,6 +71,8 @@ class Bench:
             "hold": "8s",
             "max_duration": "60s",
             "confirm": "",
+            "rate": "40/s",
+            "success": "98%",
         }
         (self.folder / name).write_text(EXPERIMENT.format(**(given | fields)))
 
@@ -109,7 +111,7 @@ class Bench:
         while not self.toxics():
             assert process.poll() is None, "it ended before it injected"
             assert time.monotonic() < end, "nothing was injected"
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     def clean_after(self, limit_s: float) -> float:
         begun = time.monotonic()
@@ -125,7 +127,7 @@ class Bench:
         """What is left after a run, once its guardian had time to go."""
         end = time.monotonic() + limit_s
         while self.guardians() and time.monotonic() < end:
-            time.sleep(0.05)
+            time.sleep(0.2)
         return {"toxics": self.toxics(), "guardians": self.guardians()}
 
     def guardians(self) -> list[int]:
@@ -204,11 +206,10 @@ class Witness:
 
 
 @contextlib.contextmanager
-def benched(folder: Path, mode: str, real_proxy: str | None = None) -> Iterator[Bench]:
-    """A world of its own, with what is left of its guardians ended too."""
-    with start_world(mode, real_proxy) as world:
-        bench = Bench(folder, world)
-        try:
-            yield bench
-        finally:
-            bench.end_guardians()
+def benched(folder: Path, world: World) -> Iterator[Bench]:
+    """A folder of its own; what is left of its guardians is ended too."""
+    bench = Bench(folder, world)
+    try:
+        yield bench
+    finally:
+        bench.end_guardians()

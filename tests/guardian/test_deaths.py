@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from tests import slices
 from tests.guardian.deaths import DEATHS, Death, Ground, Trial, has_cgroups, has_strace, tried
 
 SLACK_S = 3.0
@@ -15,6 +16,16 @@ AT_ONCE = 8  # most of a trial is waiting
 MISSING = {
     "fdatasync takes an hour": "" if has_strace() else "there is no strace here",
     "out of memory (kernel)": "" if has_cgroups() else "no cgroup for memory can be made here",
+}
+# At every change the gates kill, stop and interrupt whole runs, and their guardians; the rest is much the same.
+ELSEWHERE = {
+    "SIGKILL runner, command line",
+    "SIGKILL its process group",
+    "SIGSTOP runner, command line",
+    "SIGKILL guardian",
+    "SIGKILL both",
+    "Ctrl-C twice",
+    "package and config gone, Ctrl-C twice",
 }
 
 
@@ -36,7 +47,9 @@ def _asks(item: pytest.Item, request: pytest.FixtureRequest) -> bool:
     return getattr(item, "module", None) is request.module and hasattr(item, "callspec")
 
 
-@pytest.mark.parametrize("death", DEATHS, ids=lambda death: death.name)
+@pytest.mark.parametrize(
+    "death", slices.thin(DEATHS, lambda death: death.name not in ELSEWHERE), ids=lambda death: death.name
+)
 def test_whatever_dies_the_fault_is_gone_in_time(death: Death, trials: dict[str, list[Future[Trial]]]) -> None:
     if why := MISSING.get(death.name):
         pytest.skip(why)

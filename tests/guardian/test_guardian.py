@@ -73,12 +73,12 @@ def test_a_stopped_runner_is_undone_after_its_silence_and_never_wakes_up(bench: 
     assert ended(bench).outcome.why == f"the runner was silent for {TTL_S:g} s"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_signals_of_terminals_do_not_end_a_guardian(bench: Small, number: int) -> None:
-    os.kill(bench.guardian, number)
+def test_the_signals_of_terminals_do_not_end_a_guardian(bench: Small) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(bench.guardian, number)
 
-    assert not bench.guardian_gone(0.5)
-    assert bench.toxics()
+        assert not bench.guardian_gone(0.5)
+        assert bench.toxics()
 
 
 def test_a_dead_guardian_is_seen_by_the_runner_which_undoes_itself(bench: Small) -> None:

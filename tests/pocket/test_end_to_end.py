@@ -49,6 +49,7 @@ async def test_late_payments_break_the_fragile_shop_only(proxy_path: str | None)
     await fragile_collapses_and_resilient_holds(traffic.toxic("latency", latency=400), proxy_path)
 
 
+@pytest.mark.campaign  # whole runs of the bundled experiments say the same at every change
 @pytest.mark.parametrize("name", FAULTS)
 async def test_failing_payments_break_the_fragile_shop_only(name: str) -> None:
     await fragile_collapses_and_resilient_holds(FAULTS[name], None)

@@ -6,7 +6,7 @@ from math import inf
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaos_runner.proxy.counters import ToxicCount
@@ -188,6 +188,7 @@ def test_a_stage_is_full_at_its_limit_and_has_room_at_half() -> None:
     assert latency.stage.full(0.5)
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 1 << 32), st.text(max_size=9))
 def test_draws_are_even_and_repeatable(seed: int, name: str) -> None:
     drawn = [draw(seed, number, name) for number in range(300)]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests import slices
 from tests.crash.relay import Call, Moment, Relay
 from tests.real.stagebench import Asker, Site, asked, ended, kill
 from tests.real.toxibench import Runner, waited
@@ -63,6 +64,7 @@ DEATHS = [
     Death("runner stage", 2.0),
     Death("guardian stage", 4.0),
 ]
+ONE_OF_EACH = {"runner", "runner guardian", "stage"}  # the others are mixtures of these
 
 
 def death(folder: Path, one: Death) -> dict[str, object]:
@@ -88,12 +90,19 @@ def death(folder: Path, one: Death) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def deaths(ground_folder: Path) -> Iterator[dict[Death, Future[dict[str, object]]]]:
+def deaths(ground_folder: Path, request: pytest.FixtureRequest) -> Iterator[dict[Death, Future[dict[str, object]]]]:
+    asked = [one for one in slices.asked(request, "one") if isinstance(one, Death)]
     with ThreadPoolExecutor(3) as pool:
-        yield {one: pool.submit(death, ground_folder / f"death-{n}", one) for n, one in enumerate(DEATHS)}
+        yield {one: pool.submit(death, ground_folder / f"death-{n}", one) for n, one in enumerate(asked)}
 
 
-@pytest.mark.parametrize("one", DEATHS, ids=lambda one: f"{one.who} {signal.Signals(one.sign).name}")
+def _always(one: Death) -> bool:
+    return one.who in ONE_OF_EACH and one.sign == signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    "one", slices.thin(DEATHS, _always), ids=lambda one: f"{one.who} {signal.Signals(one.sign).name}"
+)
 def test_whoever_dies_the_proxy_leads_back_in_time_and_recovery_leaves_nothing(
     deaths: dict[Death, Future[dict[str, object]]], one: Death
 ) -> None:
@@ -140,6 +149,13 @@ class Crash(NamedTuple):
 EVERY = [Crash(step, moment, guarded) for step in STEPS for moment in MOMENTS for guarded in (True, False)]
 MOST = [one for one in EVERY if one.moment != "answered" and (one.guarded or one.step.startswith("leading"))]
 CRASHES = EVERY if os.environ.get("STAGE_POINTS") == "all" else MOST
+# Around the deed itself, and its first request.
+ALWAYS = {
+    Crash("claim", "received", True),
+    Crash("leading in", "received", True),
+    Crash("leading in", "forwarded", False),
+    Crash("leading back", "forwarded", True),
+}
 
 
 def crash(folder: Path, one: Crash) -> dict[str, object]:
@@ -176,12 +192,17 @@ def crash(folder: Path, one: Crash) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def crashes(ground_folder: Path) -> Iterator[dict[Crash, Future[dict[str, object]]]]:
+def crashes(ground_folder: Path, request: pytest.FixtureRequest) -> Iterator[dict[Crash, Future[dict[str, object]]]]:
+    asked = [one for one in slices.asked(request, "one") if isinstance(one, Crash)]
     with ThreadPoolExecutor(3) as pool:
-        yield {one: pool.submit(crash, ground_folder / f"crash-{n}", one) for n, one in enumerate(CRASHES)}
+        yield {one: pool.submit(crash, ground_folder / f"crash-{n}", one) for n, one in enumerate(asked)}
 
 
-@pytest.mark.parametrize("one", CRASHES, ids=lambda one: f"{one.step} {one.moment} {'guarded' if one.guarded else ''}")
+@pytest.mark.parametrize(
+    "one",
+    slices.thin(CRASHES, ALWAYS.__contains__),
+    ids=lambda one: f"{one.step} {one.moment} {'guarded' if one.guarded else ''}",
+)
 def test_a_runner_killed_on_the_way_of_any_request_leaves_the_proxy_as_it_was(
     crashes: dict[Crash, Future[dict[str, object]]], one: Crash
 ) -> None:

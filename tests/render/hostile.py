@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,11 @@ STRINGS = (
 def benign(text: str) -> str:
     """The harmless twin: the same places, changed the same way."""
     return "plain " + text
+
+
+def mixed(turn: int) -> Callable[[str], str]:
+    """Another of the strings in front of each text, always the same in front of the same."""
+    return lambda plain: STRINGS[(zlib.crc32(plain.encode()) + turn) % len(STRINGS)] + plain
 
 
 def poisoned(history: History, change: Callable[[str], str]) -> History:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from chaos_runner.render import html
 from tests.render.browser import Browser
 from tests.render.conftest import rendered
-from tests.render.hostile import STRINGS, poisoned
+from tests.render.hostile import STRINGS, mixed, poisoned
 from tools.sample_history import HISTORIES, History
 
 pytestmark = pytest.mark.real
@@ -48,24 +49,26 @@ def _saved(folder: Path, page: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("media", "scheme", "paper"), [
+PAPERS = [
     ("screen", "light", "rgb(255, 255, 255)"),
     ("screen", "dark", "rgb(16, 20, 24)"),
     ("print", "dark", "rgb(255, 255, 255)"),
-])  # fmt: skip
+]
+
+
 @pytest.mark.parametrize("name", ["aborted", "not_reverted", "unknown", "not_started"])
-def test_a_report_is_silent_offline_and_readable(
-    browser: Browser, tmp_path: Path, name: str, media: str, scheme: str, paper: str
-) -> None:
+def test_a_report_is_silent_offline_and_readable(browser: Browser, tmp_path: Path, name: str) -> None:
     page = _saved(tmp_path, rendered(HISTORIES[name]()))
-    _media(browser, media, scheme)
+    _media(browser, "screen", "light")
     browser.open(page)
+    for media, scheme, paper in PAPERS:
+        _media(browser, media, scheme)
+        assert browser.value("getComputedStyle(document.documentElement).backgroundColor") == paper
+        assert browser.value(CONTRAST) == [], (media, scheme)
     picture = base64.b64decode(browser.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"])
 
     assert browser.complaints() == []
     assert browser.requests() == [page.as_uri()]
-    assert browser.value("getComputedStyle(document.documentElement).backgroundColor") == paper
-    assert browser.value(CONTRAST) == []
     assert picture.startswith(PNG)
     assert len(picture) > 20_000
 
@@ -112,10 +115,20 @@ def test_it_is_complete_without_script(browser: Browser, tmp_path: Path) -> None
     assert browser.value("document.querySelectorAll('path.line').length") == 6
 
 
-@pytest.mark.parametrize("bad", STRINGS)
-def test_nothing_hostile_runs_loads_or_is_even_blocked(browser: Browser, tmp_path: Path, bad: str) -> None:
+@pytest.mark.parametrize("turn", range(3))
+def test_nothing_hostile_runs_loads_or_is_even_blocked(browser: Browser, tmp_path: Path, turn: int) -> None:
     """A silent console says that the content policy had nothing to stop: the escaping alone was enough."""
-    history = poisoned(HISTORIES["not_reverted"](), lambda plain: bad + plain)
+    _harmless(browser, tmp_path, mixed(turn))
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("bad", STRINGS)
+def test_nothing_hostile_in_every_place_at_once_runs_or_loads(browser: Browser, tmp_path: Path, bad: str) -> None:
+    _harmless(browser, tmp_path, lambda plain: bad + plain)
+
+
+def _harmless(browser: Browser, tmp_path: Path, change: Callable[[str], str]) -> None:
+    history = poisoned(HISTORIES["not_reverted"](), change)
     page = _saved(tmp_path, rendered(history))
     browser.open(page)
 

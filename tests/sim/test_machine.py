@@ -157,17 +157,26 @@ class Faults(RuleBasedStateMachine):
             self.m.do(functools.partial(self.m.operate, what))
 
 
-Faults.TestCase.settings = settings(
-    max_examples=EXAMPLES or 100,
-    stateful_step_count=20,
-    deadline=None,
-    derandomize=not EXAMPLES,
-    database=None,
-    print_blob=True,
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-)
-TestNoOrderOfStepsLeavesAFaultBehind = Faults.TestCase
+def _tried(examples: int) -> settings:
+    return settings(
+        max_examples=EXAMPLES or examples,
+        stateful_step_count=20,
+        deadline=None,
+        derandomize=not EXAMPLES,
+        database=None,
+        print_blob=True,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+class TestNoOrderOfStepsLeavesAFaultBehind(Faults.TestCase):
+    settings = _tried(40)
+
+
+@pytest.mark.campaign
+class TestNoneOfManyOrdersOfStepsLeavesAFaultBehind(Faults.TestCase):
+    settings = _tried(200)
 
 
 def test_a_proxy_that_was_made_again_is_read_again() -> None:
