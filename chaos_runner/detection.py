@@ -20,6 +20,7 @@ from chaos_runner.rule import TICKS_VALID, seconds
 
 SIGHTINGS_MAX = 200  # beyond that an alert's labels are too many to keep; that it fired is known by then
 COVERS_S = 3.0  # what fires is there for longer: a reading tells of so much time before it
+BASELINE_HEARD = 0.5  # before the fault it is enough to have heard half of the time, and the end of it
 CLOCKS_S = 1.0  # the source's clock is compared with ours by whole seconds
 Said = AlertSeen | AlertGone | AlertsHeard | AlertsUnheard
 
@@ -107,7 +108,7 @@ class Detection:
         for one in self.sightings.values():
             if one.ref in self.alerts.forbid and one.bad_t is not None:
                 return f"the forbidden alert {_shown(one)} is firing"
-        if gap := self._gap(self.began_t, until_t):
+        if gap := self._gap_before(until_t):
             return f"`alerts` cannot be judged: {gap}"
         return ""
 
@@ -138,7 +139,7 @@ class Detection:
             return "unknown", "no fault was shown to take effect"
         if before := self._before(expected.name, times):
             return "violated", f"{_shown(before[0])} was firing before the fault: it cannot tell this fault from others"
-        if gap := self._gap(self.began_t, injected_t):
+        if gap := self._gap_before(injected_t):
             return "unknown", f"nobody can tell that it was not firing before the fault: {gap}"
         fired = self._fired(expected.name, times)
         if fired:
@@ -192,11 +193,18 @@ class Detection:
             return "unknown", gap
         return "ok", f"it was in none of {len(self._heard)} readings"
 
-    def _gap(self, since_t: float, until_t: float) -> str:
+    def _gap_before(self, until_t: float) -> str:
+        """What is missing for believing that an alert was not there when the fault began."""
+        last_t = max((t for t in self._heard if t <= until_t), default=-math.inf)
+        if last_t < until_t - 2 * COVERS_S:
+            return f"alerts were not heard right before it: {self._trouble}"
+        return self._gap(self.began_t, until_t, BASELINE_HEARD)
+
+    def _gap(self, since_t: float, until_t: float, share: float = TICKS_VALID) -> str:
         """What is missing for believing in absence over a time; empty when readings tell of nearly all of it."""
         ends = [since_t, *(t for t in self._heard if since_t < t < until_t + COVERS_S), until_t + COVERS_S]
         blind_s = sum(max(0.0, later - earlier - COVERS_S) for earlier, later in pairwise(ends))
-        if len(ends) > 2 and blind_s <= (1 - TICKS_VALID) * (until_t - since_t) + 1e-9:
+        if len(ends) > 2 and blind_s <= (1 - share) * (until_t - since_t) + 1e-9:
             return ""
         whole = max(0.0, until_t - since_t)
         return f"alerts were not heard for {seconds(min(blind_s, whole))} of {seconds(whole)}: {self._trouble}"

@@ -1,0 +1,259 @@
+"""Whole runs beside a real Prometheus and a real Alertmanager, which scrape and watch the demo shop.
+
+The last tests stop and restart Prometheus: their order matters, and nothing else runs on this station meanwhile.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from chaos_runner import slo
+from chaos_runner.api import Doubt, Env, Refused, Unknown
+from chaos_runner.clients import prometheus, slos, sources
+from chaos_runner.model import Alertmanager, AlwaysOn, Environment, Prometheus, Ratio, Slo, Threshold
+from chaos_runner.probes.prometheus import PrometheusProbe
+from tests.signals import station
+from tests.signals.station import Station
+
+pytestmark = [pytest.mark.real, pytest.mark.world, pytest.mark.anyio]
+
+NOOP = {"fault": "noop", "for": "4s", "confirm": ["read-back"]}
+CATALOG = {
+    "fault": "toxic",
+    "target": {"proxy": "catalog"},
+    "with": {"type": "latency", "latency": "50ms"},
+    "for": "8s",
+    "confirm": ["read-back"],
+}
+ORDERS = "sum(rate(shop_orders_total[5s]))"
+FAILED = 'sum(rate(shop_orders_total{outcome="failed"}[5s])) / sum(rate(shop_orders_total[5s]))'
+
+
+def asking(query: str) -> dict[str, Any]:
+    """A steady state of one query."""
+    asked = {"query": query, "max_age": "6s", "timeout": "5s"}
+    return {"orders": {"probe": "prometheus", "with": asked, "expect": ["value > 0"], "interval": "2s"}}
+
+
+QUIET = asking(ORDERS)
+
+
+def env(watched: Station, **changes: Any) -> Env:
+    given: dict[str, Any] = {
+        "prometheus": Prometheus(url=watched.prometheus.url),
+        "alertmanager": Alertmanager(url=watched.alertmanager.url),
+        "always_on": AlwaysOn(),
+    }
+    return Env("demo", Environment(**(given | changes)))
+
+
+@pytest.fixture(scope="module")
+def runs(watched: Station) -> dict[str, tuple[int, dict[str, Any], str]]:
+    """Runs two at a time: they touch different things of one shop."""
+    places = {
+        "as it is": watched.place("as-it-is"),
+        "broken rule": watched.place(
+            "broken-rule",
+            method=[CATALOG],
+            steady_state=QUIET,
+            alerts={"expect": [{"name": "CatalogSlow", "within": "8s"}]},
+        ),
+        "already firing": watched.place(
+            "already-firing",
+            method=[NOOP | {"target": {"name": "one"}, "with": {"file": str(watched.folder / "noop")}}],
+            steady_state=QUIET,
+            alerts={"expect": [{"name": "StuckOn", "within": "8s"}]},
+        ),
+        "forbidden": watched.place(
+            "forbidden", method=[CATALOG], steady_state=QUIET, alerts={"forbid": ["severity=noise"]}
+        ),
+        "not silent": watched.place("not-silent", environment={"require": {"silent_alerts": ["StuckOn"]}}),
+        "no query": watched.place("no-query", steady_state=asking("sum(rate(")),
+    }
+    seen = {}
+    for some in (("as it is", "broken rule"), ("already firing", "forbidden"), ("not silent", "no query")):
+        started = {name: watched.start(places[name]) for name in some}
+        seen |= {name: station.ended(process) for name, process in started.items()}
+    return seen
+
+
+def test_an_experiment_whose_alert_fires_in_time_holds(runs: dict[str, Any], watched: Station) -> None:
+    code, answer, said = runs["as it is"]
+
+    assert answer["headline"] == "HELD", (answer, said)
+    assert code == 0
+    assert "OrdersTakenForLater (severity=ticket, team=shop) fired" in answer["outcome"]["why"]
+    assert "alert severity=page: does not fire" in answer["outcome"]["why"]
+    (page,) = [watched.folder / "as-it-is" / one for one in answer["reports"] if one.endswith(".html")]
+    assert "Alerts that were there" in page.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        ("broken rule", "alert CatalogSlow: fires within 8s: it did not fire within 8s"),
+        ("already firing", "was firing before"),
+    ],
+)
+def test_an_experiment_whose_alert_says_nothing_about_it_deviates(runs: dict[str, Any], run: str, why: str) -> None:
+    code, answer, said = runs[run]
+
+    assert answer.get("headline") == "DEVIATED", (answer, said)
+    assert code == 1
+    assert why in answer["outcome"]["why"]
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        ("forbidden", "the forbidden alert StuckOn (severity=noise) is firing"),
+        ("not silent", "the alert StuckOn (StuckOn) is firing; `require.silent_alerts` wants it silent"),
+        ("no query", "parse error"),
+    ],
+)
+def test_nothing_is_started_where_alerts_or_the_server_speak_against_it(
+    runs: dict[str, Any], run: str, why: str
+) -> None:
+    code, _answer, said = runs[run]
+
+    assert code == 3
+    assert why in said
+
+
+async def test_a_silenced_alert_says_by_whom(watched: Station) -> None:
+    stamp = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + s)) for s in (-5, 300)]
+    matcher = {"name": "alertname", "value": "StuckOn", "isRegex": False, "isEqual": True}
+    body = {"matchers": [matcher], "startsAt": stamp[0], "endsAt": stamp[1], "createdBy": "us", "comment": "a test"}
+    silence = watched.alertmanager.post("/api/v2/silences", body)["silenceID"]
+    here = env(watched)
+
+    def silenced() -> bool:
+        told = watched.alertmanager.get("/api/v2/alerts", filter='alertname="StuckOn"')
+        return bool(told) and told[0]["status"]["state"] == "suppressed"
+
+    station.wait(silenced)
+    heard = await sources.source(here, ("StuckOn",)).heard(here)
+    await here.aclose()
+
+    (stuck,) = [one for one in heard.alerts if one.name == "StuckOn"]
+    assert (stuck.state, stuck.why) == ("suppressed", f"silence {silence}")
+    assert [one.name for one in heard.alerts if one.name not in {"StuckOn", "Watchdog"}] == []
+
+
+async def test_prometheus_alone_is_a_source_too(watched: Station) -> None:
+    here = env(watched, alertmanager=None)
+    heard = await sources.source(here, ("StuckOn", "OrdersFailing")).heard(here)
+    await here.aclose()
+
+    assert sorted((one.name, one.state) for one in heard.alerts) == [("StuckOn", "firing"), ("Watchdog", "firing")]
+    assert all(abs(heard.at - one.starts_at) < 3600 for one in heard.alerts)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"query": "shop_orders_total"}, "series, not to one"),
+        ({"query": "no_such_metric"}, "stale"),
+        ({"query": 'sum(shop_orders_total{outcome="nope"})'}, "stale"),
+        ({"query": "sum(shop_orders_total) / 0 * 0"}, "NaN"),
+        ({"query": "sum(shop_orders_total) / 0"}, "+Inf"),
+        ({"query": '"text"'}, "string"),
+        ({"query": "sum(rate(shop_orders_total[5s]))", "range": 600.0, "step": 5.0}, "points"),
+    ],
+)
+async def test_what_is_not_one_fresh_number_is_unknown(watched: Station, fields: dict[str, Any], why: str) -> None:
+    here = env(watched)
+    with pytest.raises(Unknown, match=why.replace("+", r"\+")):
+        await PrometheusProbe(**fields).read(here)
+    await here.aclose()
+
+
+async def test_a_number_and_a_range_of_numbers_are_read(watched: Station) -> None:
+    here = env(watched)
+    now = await PrometheusProbe(query=ORDERS, max_age=5.0).read(here)
+    over = await PrometheusProbe(query=ORDERS, range=3.0, step=1.0).read(here)
+    await here.aclose()
+
+    assert now.values["value"] > 0
+    assert 0 < over.values["min"] <= over.values["mean"] <= over.values["max"]
+
+
+async def test_a_query_is_checked_in_the_servers_own_words(watched: Station) -> None:
+    here = env(watched)
+    await PrometheusProbe(query=ORDERS).understood(here)
+    with pytest.raises(Refused, match="parse error"):
+        await PrometheusProbe(query="sum(rate(").understood(here)
+    with pytest.raises(Refused, match="write `fresh: SELECTOR`"):
+        await PrometheusProbe(query=ORDERS, fresh="up{").understood(here)
+    await here.aclose()
+
+
+def counted(objective: float, **part: str) -> Slo:
+    return Slo(objective=objective, over=60.0, ratio=Ratio(total="shop_orders_total", **part))
+
+
+GOOD = counted(0.99, bad='shop_orders_total{outcome="failed"}')
+SPENT = counted(0.999, good='shop_orders_total{outcome="failed"}')
+QUICK = Slo(objective=0.5, over=60.0, threshold=Threshold(query=ORDERS, op=">", value=0.0, slice=5.0))
+
+
+async def test_the_budget_left_is_told_with_its_number(watched: Station) -> None:
+    async with prometheus.connect(watched.prometheus.url) as client:
+        good, spent, quick = [await slos.budget_left(client, one, station.now()) for one in (GOOD, SPENT, QUICK)]
+        burns = await slos.burns(client, SPENT, slo.PRESETS["14.4"], station.now())
+
+    assert isinstance(good, slo.Known), good
+    assert isinstance(spent, slo.Known), spent
+    assert good.left == pytest.approx(1.0)
+    assert spent.left == pytest.approx(-999.0, rel=0.01)
+    assert isinstance(quick, slo.Known), quick
+    assert quick.left == pytest.approx(1.0)
+    assert burns is True
+
+
+async def test_a_budget_that_nobody_counted_is_unknown(watched: Station) -> None:
+    typo = counted(0.99, bad='shop_orders_total{outcome="fialed"}')
+    async with prometheus.connect(watched.prometheus.url) as client:
+        told = await slos.budget_left(client, typo, station.now())
+
+    assert isinstance(told, slo.Unknown)
+    assert "no series" in told.why
+
+
+async def test_prometheus_stopped_in_the_middle_is_blindness_and_restarted_it_knows_nothing_yet(
+    watched: Station,
+) -> None:
+    folder = watched.place("stopped", alerts={"forbid": ["OrdersFailing"]}, steady_state=QUIET)
+    process = watched.start(folder)
+    station.wait(lambda: bool(watched.harmed()) or process.poll() is not None, 60.0)
+    assert process.poll() is None, station.ended(process)
+    before = watched.value("sum(shop_orders_total)")
+    watched.prometheus.stop(signal.SIGKILL)
+    code, answer, said = station.ended(process)
+
+    assert answer.get("headline") == "ABORTED", (answer, said)
+    assert (code, answer["outcome"]["stopped_by"], answer["outcome"]["cleanup"]) == (4, "blind", "CLEAN")
+    assert watched.harmed() == []
+
+    async with prometheus.connect(watched.prometheus.url) as client:
+        with pytest.raises(Doubt):
+            await client.value(ORDERS)
+        told = await slos.budget_left(client, GOOD, station.now())
+        assert isinstance(told, slo.Unknown)
+
+    watched.prometheus.start()
+    here = env(watched)
+    probe = PrometheusProbe(query="sum(shop_orders_total)", max_age=3.0)
+    told_first = watched.value(
+        "sum(shop_orders_total)"
+    )  # the server tells what it knew before it died, as if it were now
+    with pytest.raises(Unknown, match="stale"):
+        await probe.read(here)
+    assert float(told_first[0]["value"][1]) >= float(before[0]["value"][1])
+    station.wait(lambda: bool(watched.value("count(timestamp(shop_orders_total) > time() - 2)")))
+    assert (await probe.read(here)).values["value"] > 0
+    await here.aclose()
