@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from chaos_runner import load, registry, spelling
-from chaos_runner.model import AlwaysOn, Ceilings, Cluster, Config, Environment, Pick, ProcessRef, Toxiproxy
+from chaos_runner.model import AlwaysOn, Ceilings, Cluster, Config, Environment, Pick, ProcessRef, Slo, Toxiproxy
 from chaos_runner.plan import Refusal
 
 DEMO = "demo"
@@ -39,7 +39,31 @@ def read(path: Path | None) -> Configuration:
     """The configuration of this file, or the built-in one. Raises load.Invalid."""
     if path is None:
         return Configuration(BUILT_IN, None)
-    return Configuration(load.load(path, Config, kinds=kinds(), parsers=parsers()).value, path)
+    return Configuration(_with_slos(load.load(path, Config, kinds=kinds(), parsers=parsers()).value, path), path)
+
+
+def _with_slos(config: Config, path: Path) -> Config:
+    """With every SLO as its OpenSLO file says it, so that a plan holds all it goes by. Raises load.Invalid."""
+    if not any(one.openslo for environment in config.environments.values() for one in environment.slos.values()):
+        return config
+    found = {}
+    for name, environment in config.environments.items():
+        slos = {key: _slo(one, path, f"environments.{name}.slos.{key}") for key, one in environment.slos.items()}
+        found[name] = msgspec.structs.replace(environment, slos=slos)
+    return msgspec.structs.replace(config, environments=found)
+
+
+def _slo(one: Slo, path: Path, where: str) -> Slo:
+    if not one.openslo:
+        return one
+    from chaos_runner import openslo
+
+    file, _, inside = one.openslo.partition("#")
+    try:
+        said = openslo.read(path.parent / file, inside)
+    except openslo.Unreadable as why:
+        raise load.Invalid([load.Problem(str(path), 0, 0, where, str(why))]) from None
+    return msgspec.structs.replace(said, service=one.service or said.service)
 
 
 def kinds() -> dict[str, Any]:

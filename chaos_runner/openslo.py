@@ -1,4 +1,4 @@
-"""Service level objectives from OpenSLO v1 files. Reads the file; what we cannot count exactly is refused in a sentence."""
+"""Service level objectives from OpenSLO v1 files. Reads the file; refuses in a sentence what cannot be counted."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _slo(path: Path, spec: _SloSpec, indicator: _IndicatorSpec) -> Slo:
     if indicator.threshold_metric is not None:
         threshold = _threshold(indicator.threshold_metric, objective, path)
         return Slo(service=spec.service, objective=target, over=over, threshold=threshold)
-    _refuse(path, f"the budgeting method {spec.budgeting_method} of this indicator cannot be counted")
+    raise Unreadable(f"{path}: the budgeting method {spec.budgeting_method} of this indicator cannot be counted")
 
 
 def _ratio(metric: _Ratio, path: Path) -> Ratio:
@@ -132,10 +132,11 @@ def _seconds(text: str, path: Path) -> float:
 
 
 def _referred(documents: list[dict[str, Any]], name: str, path: Path) -> _Indicator:
-    for one in documents:
-        if one.get("kind") == "SLI" and _name(one) == name:
-            return _as(_Indicator, one, path)
-    _refuse(path, f"has no SLI '{name}' beside the SLO")
+    found = [one for one in documents if one.get("kind") == "SLI" and _name(one) == name]
+    if len(found) != 1:
+        _refuse(path, f"has no SLI '{name}' beside the SLO")
+    indicator: _Indicator = _as(_Indicator, found[0], path)
+    return indicator
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:

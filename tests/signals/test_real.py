@@ -227,7 +227,9 @@ async def test_a_budget_that_nobody_counted_is_unknown(watched: Station) -> None
 async def test_prometheus_stopped_in_the_middle_is_blindness_and_restarted_it_knows_nothing_yet(
     watched: Station,
 ) -> None:
-    folder = watched.place("stopped", alerts={"forbid": ["OrdersFailing"]}, steady_state=QUIET)
+    folder = watched.place(
+        "stopped", alerts={"forbid": ["OrdersFailing"]}, steady_state=QUIET, recovery={"within": "3s"}
+    )
     process = watched.start(folder)
     station.wait(lambda: bool(watched.harmed()) or process.poll() is not None, 60.0)
     assert process.poll() is None, station.ended(process)
