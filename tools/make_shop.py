@@ -107,13 +107,13 @@ def _runner() -> Obj:
         "entrypoint": ["chaos-runner"],
         "command": ["doctor", "-e", "compose"],
         "working_dir": "/work",
-        "environment": {"CHAOS_RUNNER_STATE": "/state"},
+        "environment": {"CHAOS_RUNNER_STATE": "/var/lib/chaos-runner/state"},
         "user": "0:0",  # the folder of reports belongs to whoever checked this out
         "volumes": [
             f"./{SHOP}/chaos-runner.yaml:/work/chaos-runner.yaml:ro",
             "./experiments:/work/experiments:ro",
             "./reports:/work/reports",
-            "state:/state",
+            "state:/var/lib/chaos-runner",
         ],
         "depends_on": {EDGE: {"condition": "service_healthy"}},
     }
