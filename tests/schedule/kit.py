@@ -195,10 +195,10 @@ class Daemon:
         return Row("RUN", "", now)
 
 
-def looks(case: Case, drawn: random.Random) -> Iterator[float]:
+def looks(made: list[Slot], drawn: random.Random) -> Iterator[float]:
     """When the daemon looks, by its clock: mostly when something is due, with crashes and steps between."""
     dead_until, step = 0.0, 0.0
-    for slot in year_of(case):
+    for slot in made:
         fate = drawn.random()
         if fate < 0.01:
             dead_until = slot.due + drawn.choice((60.0, 3600.0, 3 * 86400.0))

@@ -63,14 +63,22 @@ def field(text: str, least: int, most: int) -> set[int]:
     return found
 
 
+def among(shown: np.ndarray, named: set[int]) -> np.ndarray:
+    """Whether each is one of the named."""
+    table = np.zeros(1500, dtype=bool)
+    table[list(named)] = True
+    found: np.ndarray = table[shown]
+    return found
+
+
 def matches(line: str, year: Minutes) -> np.ndarray:
     """Whether the clock shows something that the line names."""
     texts = line.split()
-    shown_minute = np.isin(year.minute % 60, list(field(texts[0], 0, 59)))
-    shown_hour = np.isin(year.minute // 60, list(field(texts[1], 0, 23)))
-    month = np.isin(year.month, list(field(texts[3], 1, 12)))
-    month_day = np.isin(year.month_day, list(field(texts[2], 1, 31)))
-    weekday = np.isin(year.weekday, [one % 7 for one in field(texts[4], 0, 7)])
+    shown_minute = among(year.minute % 60, field(texts[0], 0, 59))
+    shown_hour = among(year.minute // 60, field(texts[1], 0, 23))
+    month = among(year.month, field(texts[3], 1, 12))
+    month_day = among(year.month_day, field(texts[2], 1, 31))
+    weekday = among(year.weekday, {one % 7 for one in field(texts[4], 0, 7)})
     both = texts[2].startswith("*") or texts[4].startswith("*")
     return shown_minute & shown_hour & month & ((month_day & weekday) if both else (month_day | weekday))
 
@@ -107,10 +115,10 @@ def _named(line: str, walls: range) -> bool:
 
 def is_open(days: set[int], start: int, end: int, year: Minutes) -> np.ndarray:
     """By days (Sunday is 0) and minutes of the day; an end that is not after the start is on the next day."""
-    named = np.isin(year.weekday, list(days))
+    named = among(year.weekday, days)
     if end > start:
         return named & (year.minute >= start) & (year.minute < end)
-    named_before = np.isin((year.weekday - 1) % 7, list(days))
+    named_before = among(year.weekday, {(day + 1) % 7 for day in days})
     return (named & (year.minute >= start)) | (named_before & (year.minute < end))
 
 
