@@ -7,6 +7,8 @@ K6_VERSION := 1.8.1
 PYTEST_ARGS ?=
 # Processes that share the test files out; most tests wait for something, so there are more than cores.
 WORKERS ?= 4
+# By files, in the order that tests/conftest.py gives them: what takes longest begins first.
+SHARED := --dist loadfile --no-loadscope-reorder
 CLUSTERS := tests/kube tests/pocket/cluster tests/faults/kube
 BENCH_ARGS ?=
 BENCH_PROXY_ARGS ?=
@@ -35,15 +37,15 @@ demo: .venv/.core
 	$(BIN)/chaos-runner demo
 
 test: .venv/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not campaign" $(addprefix --ignore=,$(CLUSTERS)) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(SHARED) -m "not campaign" $(addprefix --ignore=,$(CLUSTERS)) $(PYTEST_ARGS)
 
 # More crash points, seeds, deaths and hostile pages than every change needs.
 test-campaign: .venv/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m campaign $(addprefix --ignore=,$(CLUSTERS)) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(SHARED) -m campaign $(addprefix --ignore=,$(CLUSTERS)) $(PYTEST_ARGS)
 
 # What needs a whole cluster: the pocket one, kubectl, and where it is built a real control plane.
 test-cluster: .venv/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(CLUSTERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(SHARED) $(CLUSTERS) $(PYTEST_ARGS)
 
 lint: .venv/.test
 	$(BIN)/ruff check .

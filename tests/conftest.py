@@ -13,12 +13,28 @@ from tests import again
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
 HERE = Path(__file__).parent
-LONG = ("demo", "crash", "gates", "real", "pocket", "guardian")  # by how long they take
+# By how long they take.
+LONG = (
+    "demo",
+    "crash",
+    "gates/test_runs.py",
+    "real",
+    "guardian",
+    "gates",
+    "pocket",
+    "recover/test_sequences.py",
+    "schedule_daemon",
+    "faults",
+    "docs",
+    "proxy",
+    "sim",
+    "load/test_hostile.py",
+)
 
 
 def _turn(item: pytest.Item) -> int:
-    suite = item.path.relative_to(HERE).parts[0]
-    return LONG.index(suite) if suite in LONG else len(LONG)
+    file = item.path.relative_to(HERE)
+    return next((turn for turn, name in enumerate(LONG) if file.is_relative_to(name)), len(LONG))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
