@@ -8,6 +8,7 @@ Needs root.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -237,8 +238,8 @@ def begun(folder: Path, count: int, programs: Path, containers: Path, mortal: bo
             nodes.append(Node(folder, place, programs, containers))
             nodes[-1].begin(mortal)
         number = next(number for number in NUMBERS if nodes[0].connect(number))
-        for node in nodes[1:]:
-            assert node.connect(number), f"{node.link} was left by somebody"
+        for node in nodes[1:]:  # the interface of one that was killed just now may go later than that of its first
+            _wait(functools.partial(node.connect, number), node.trouble)
     except BaseException:
         stop(nodes)
         raise

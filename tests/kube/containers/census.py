@@ -1,33 +1,29 @@
-"""What is on the machine: mounts, interfaces, control groups, namespaces, and the processes of a cluster."""
+"""What a cluster has on the machine: mounts, interfaces, control groups, namespaces and processes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from tests.kube.plane import node
 
 KINDS = ("net", "mnt", "pid")
 
 
-class Census(NamedTuple):
-    """What a moment sees of the machine; two of them are equal where nothing was left."""
-
-    mounts: tuple[str, ...]
-    links: frozenset[str]
-    groups: frozenset[str]
+def mounts() -> list[str]:
+    """The machine's mount table."""
+    return Path("/proc/self/mountinfo").read_text().splitlines()
 
 
-def taken() -> Census:
-    """The mount table of this process, and what is named as the parts of a node are."""
-    return Census(
-        tuple(Path("/proc/self/mountinfo").read_text().splitlines()),
-        frozenset(path.name for path in Path("/sys/class/net").glob(f"{node.cgroups.PREFIX}*")),
-        frozenset(
-            str(path) for top in node.cgroups.hierarchies() for path in top.rglob(f"{node.cgroups.PREFIX}[0-9]*")
-        ),
-    )
+def names(folder: Path) -> list[str]:
+    """What the nodes of the cluster in this folder call their interface, and their control groups."""
+    return [file.read_text() for file in folder.glob("node-*/link")]
+
+
+def traces(some: list[str]) -> list[Path]:
+    """What there is of these names."""
+    places = (Path("/sys/class/net"), *node.cgroups.hierarchies())
+    return [top / name for top in places for name in some if (top / name).exists()]
 
 
 def pids() -> Iterator[int]:

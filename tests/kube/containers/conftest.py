@@ -28,12 +28,15 @@ def possible() -> None:
         (pytest.fail if required else pytest.skip)(why)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def containers(possible: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNodes]:
-    before = census.taken()
-    with real_nodes.started(tmp_path_factory.mktemp("containers")) as started:
+    folder, before = tmp_path_factory.mktemp("containers"), census.mounts()
+    with real_nodes.started(folder) as started:
+        names = census.names(folder)
         yield started
-    assert census.taken() == before
+    assert census.members(folder) == frozenset()
+    assert census.traces(names) == []
+    assert census.mounts() == before
 
 
 class Workload:

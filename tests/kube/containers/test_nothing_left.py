@@ -29,7 +29,7 @@ with real_nodes.started(Path(sys.argv[1]), 1) as ground:
 
 
 def test_a_cluster_that_ran_containers_leaves_nothing_when_it_is_stopped(tmp_path: Path) -> None:
-    before = census.taken()
+    before = census.mounts()
     with real_nodes.started(tmp_path, 1) as ground:
         account = "/api/v1/namespaces/lab/serviceaccounts/default"
         raw.wait_until(lambda: raw.ask(ground, "GET", account).status == 200)
@@ -41,12 +41,12 @@ def test_a_cluster_that_ran_containers_leaves_nothing_when_it_is_stopped(tmp_pat
         assert len(pods) >= 4  # each has a sandbox, too
         assert pods <= own
         assert pods <= census.inhabitants(inside)
-        during = census.taken()
-        assert during.mounts == before.mounts  # a node's mounts are its own
-        assert during.links > before.links
-        assert during.groups > before.groups
+        names = census.names(tmp_path)
+        assert len(census.traces(names)) > 1
+        assert census.mounts() == before  # a node's mounts are its own
 
-    assert census.taken() == before
+    assert census.mounts() == before
+    assert census.traces(names) == []
     assert census.members(tmp_path) == frozenset()
     assert census.inhabitants(inside) == frozenset()
 
@@ -54,20 +54,20 @@ def test_a_cluster_that_ran_containers_leaves_nothing_when_it_is_stopped(tmp_pat
 def test_nothing_outlives_a_starter_that_was_killed_but_empty_groups_which_the_next_one_removes(
     tmp_path: Path,
 ) -> None:
-    before = census.taken()
+    before = census.mounts()
     command = [sys.executable, "-c", STARTS, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as starter:
         try:
             assert starter.stdout is not None
-            link = starter.stdout.readline().strip()
-            own = census.members(tmp_path)
-            assert len(own) > 6
+            name = starter.stdout.readline().strip()
+            assert len(census.members(tmp_path)) > 6
         finally:
-            starter.send_signal(signal.SIGKILL)
+            starter.kill()
     raw.wait_until(lambda: not census.members(tmp_path), 30)
-    raw.wait_until(lambda: link not in census.taken().links, 30)
-    assert link in node.cgroups.remove_left()
-    assert census.taken() == before
+    raw.wait_until(lambda: not Path("/sys/class/net", name).exists(), 30)
+    node.cgroups.remove_left()
+    assert census.traces([name]) == []
+    assert census.mounts() == before
 
 
 class Verbs:
@@ -92,30 +92,33 @@ class Verbs:
 
 
 def test_up_brings_ready_nodes_that_outlive_it_and_down_leaves_nothing(tmp_path: Path) -> None:
-    before, verbs = census.taken(), Verbs(tmp_path)
+    before, verbs = census.mounts(), Verbs(tmp_path)
     try:
         said = verbs.call("up")
         assert "node-2 at 198.19." in said
         assert len(census.members(verbs.running)) > 10
+        names = census.names(verbs.running)
     finally:
         assert "stopped" in verbs.call("down")
     assert census.members(verbs.running) == frozenset()
     assert not verbs.running.exists()
-    assert census.taken() == before
+    assert census.traces(names) == []
+    assert census.mounts() == before
 
 
 @pytest.mark.parametrize("reached", ["node-1/link", "kube-apiserver.log", "kubelet-1.log"])
 def test_down_cleans_up_after_an_up_that_was_killed(tmp_path: Path, reached: str) -> None:
-    before, verbs = census.taken(), Verbs(tmp_path)
+    before, verbs = census.mounts(), Verbs(tmp_path)
     with verbs.start("up") as starter:
         try:
             raw.wait_until(lambda: (verbs.running / reached).exists() or starter.poll() is not None, UP_S)
         finally:
             starter.kill()
-            left = census.members(verbs.running)
+            left, names = census.members(verbs.running), census.names(verbs.running)
             verbs.call("down")
     assert starter.returncode == -signal.SIGKILL
     assert left
     assert census.members(verbs.running) == frozenset()
     assert not verbs.running.exists()
-    assert census.taken() == before
+    assert census.traces(names) == []
+    assert census.mounts() == before
