@@ -40,7 +40,7 @@ default_runtime_name = "runc"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-BinaryName = "/run/containers/usr/sbin/runc"
+BinaryName = "/run/containers/programs/runc"
 SystemdCgroup = false
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "/run/containers/usr/lib/cni"
@@ -111,12 +111,12 @@ class Node:
         plugins = [{"type": "ptp", "ipam": ipam}]
         network = {"cniVersion": "0.4.0", "name": "pods", "plugins": plugins}
         (node / "cni/10-pods.conflist").write_text(json.dumps(network))
-        image.write(self.containers / "bin/busybox", node / "image.tar")
-        self._inside("containerd", "/run/containers/usr/bin/containerd", "--config", "/var/node/containerd.toml")
+        image.write(self.containers / "programs/busybox", node / "image.tar")
+        self._inside("containerd", "/run/containers/programs/containerd", "--config", "/var/node/containerd.toml")
         _wait(self._has_image, self.trouble)
 
     def _has_image(self) -> bool:
-        ctr = ("/run/containers/usr/bin/ctr", "-a", SOCKET, "-n", "k8s.io", "images", "import")
+        ctr = ("/run/containers/programs/ctr", "-a", SOCKET, "-n", "k8s.io", "images", "import")
         words = ("nsenter", *self._spaces("net", "mnt", "pid"), *ctr, "--snapshotter", "native", "/var/node/image.tar")
         return subprocess.run(words, capture_output=True, check=False, timeout=BEGIN_S).returncode == 0
 
@@ -212,7 +212,7 @@ class Node:
         self._run(name, "nsenter", *self._spaces("net", "mnt", "pid"), *words)
 
     def _run(self, name: str, *words: str | Path) -> None:
-        environ = os.environ | {MARK: str(self.folder), "PATH": f"/run/containers/usr/bin:{os.environ['PATH']}"}
+        environ = os.environ | {MARK: str(self.folder), "PATH": f"/run/containers/programs:{os.environ['PATH']}"}
         with (self.folder / f"{name}-{self.place}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [str(word) for word in words],

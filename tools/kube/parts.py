@@ -17,20 +17,21 @@ from pathlib import Path
 import build
 
 PACKAGES = ("containerd", "runc", "containernetworking-plugins", "busybox-static")
-PROGRAMS = ("usr/bin/containerd", "usr/bin/containerd-shim-runc-v2", "usr/bin/ctr", "usr/sbin/runc", "bin/busybox")
+PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "busybox")
+PLACES = ("usr/bin", "usr/sbin", "bin", "sbin")  # where releases of Debian have them
 TRIES = 3
 FETCH_S = 300
 
 
 def folder() -> Path:
     """Where these packages are, or will be."""
-    return build.cache() / f"containers-{hashlib.sha256(' '.join(PACKAGES).encode()).hexdigest()[:12]}"
+    return build.cache() / f"containers-{hashlib.sha256(' '.join((*PACKAGES, *PROGRAMS)).encode()).hexdigest()[:12]}"
 
 
 def unpacked() -> Path | None:
     """The folder with all programs, where they were fetched, or where KUBE_CONTAINERS says that they are."""
     found = Path(os.environ.get("KUBE_CONTAINERS") or folder())
-    return found if all((found / name).exists() for name in PROGRAMS) else None
+    return found if all((found / "programs" / name).exists() for name in PROGRAMS) else None
 
 
 def fetch() -> Path:
@@ -47,11 +48,21 @@ def fetch() -> Path:
         _download(scratch / "packages")
         for package in sorted((scratch / "packages").glob("*.deb")):
             subprocess.run(["dpkg-deb", "-x", str(package), str(scratch / "root")], check=True, timeout=FETCH_S)
+        _gather(scratch / "root")
         shutil.rmtree(folder(), ignore_errors=True)
         (scratch / "root").rename(folder())
         shutil.rmtree(scratch)
     print(f"fetched {', '.join(PACKAGES)}: {folder()}", flush=True)
     return folder()
+
+
+def _gather(root: Path) -> None:
+    (root / "programs").mkdir()
+    for name in PROGRAMS:
+        found = [place for place in PLACES if (root / place / name).exists()]
+        if not found:
+            raise SystemExit(f"{name} is not in {', '.join(PACKAGES)}")
+        (root / "programs" / name).symlink_to(Path("..", found[0], name))
 
 
 def _download(into: Path) -> None:
