@@ -35,7 +35,7 @@ YAML = list(blocks("yaml"))
 
 
 def _is_whole(block: Block) -> bool:
-    return "\nenvironments:" in block.text or "\nchecks:" in block.text
+    return "\nenvironments:" in block.text or "\nchecks:" in block.text or "\nclosed:" in block.text
 
 
 def _top(block: Block) -> set[str]:
