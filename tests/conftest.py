@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -32,14 +33,15 @@ LONG = (
 )
 
 
-def _turn(item: pytest.Item) -> int:
-    file = item.path.relative_to(HERE)
+@functools.cache
+def _turn(path: Path) -> int:
+    file = path.relative_to(HERE)
     return next((turn for turn, name in enumerate(LONG) if file.is_relative_to(name)), len(LONG))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Several processes share the files out in this order: what takes longest must not come last."""
-    items.sort(key=_turn)
+    items.sort(key=lambda item: _turn(item.path))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

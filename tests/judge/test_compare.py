@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
-from scipy import stats
 
 from chaos_runner.compare import Comparison, compare_histograms, compare_values
 from chaos_runner.histogram import bucket, merge, middle, quantile
@@ -25,6 +24,8 @@ def compared(a: list[float], b: list[float]) -> Comparison:
 
 @for_all(SMALL, SMALL)
 def test_p_and_effect_are_mann_whitney_with_ties(a: list[float], b: list[float]) -> None:
+    from scipy import stats  # takes a second, and every process collects this file
+
     answer = compared(a, b)
 
     if len({*a, *b}) > 1:

@@ -7,7 +7,6 @@ import random
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
-from scipy import stats
 
 from chaos_runner import histogram
 from chaos_runner.gate import breach_chance, over_chance
@@ -171,11 +170,15 @@ def test_everything_that_speaks_against_is_named_at_once() -> None:
 
 @for_all(st.integers(1, 5000), st.floats(0.0001, 0.9999), st.floats(0.0, 1.0))
 def test_the_chance_is_the_binomial_tail(n: int, p: float, allowed: float) -> None:
+    from scipy import stats  # takes a second, and every process collects this file
+
     assert over_chance(n, p, allowed) == pytest.approx(stats.binom.sf(int(allowed * n + 1e-9), n, p), abs=1e-9)
 
 
 @pytest.mark.parametrize(("n", "p", "allowed"), [(200_000, 0.0099, 0.01), (1_000_000, 0.04, 0.05), (600, 1e-9, 0.0)])
 def test_the_chance_is_stable_for_large_and_rare(n: int, p: float, allowed: float) -> None:
+    from scipy import stats  # takes a second, and every process collects this file
+
     assert over_chance(n, p, allowed) == pytest.approx(
         stats.binom.sf(int(allowed * n + 1e-9), n, p), rel=1e-6, abs=1e-9
     )
