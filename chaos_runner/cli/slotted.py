@@ -93,4 +93,5 @@ async def _read(row: SlotRow, plan: Plan, args: argparse.Namespace) -> tuple[Rea
     readings = gates.local(asked, known, "")
     if gates.reason(readings):
         return readings
-    return readings + await Signals().read(asked, plan.connections)
+    async with Signals() as signals:
+        return readings + await signals.read(asked, plan.connections)

@@ -16,6 +16,7 @@ from chaos_runner.schedule import pace, slots
 from chaos_runner.schedule.calendar import Almanac
 from chaos_runner.schedule.slots import Slot, Terms
 from chaos_runner.scheduler.gates import Asked
+from chaos_runner.timetable import Told
 
 DRAWN_FROM = "schedule.secret"
 LOOK_S = 2.0
@@ -88,10 +89,14 @@ def read(config: Path, state_dir: Path) -> Book:
     """The book of this configuration. Raises load.Invalid, and OSError where the secret cannot be kept."""
     table = timetable.read(configure.read(config))
     secret = secret_of(state_dir)
+    known: dict[tuple[str, str], tuple[Terms, Told]] = {}
     items = []
     for one in table.schedules.values():
-        told = table.told(one)
-        items.append(Item(one, table.almanac(one), table.terms(one, secret), told.file, told.name, told.service))
+        key = (one.experiment, one.environment)
+        if key not in known:
+            known[key] = (table.terms(one, secret), table.told(one))
+        terms, told = known[key]
+        items.append(Item(one, table.almanac(one), terms, told.file, told.name, told.service))
     paths = {config, *table.read_from, *(item.file for item in items)}
     return Book(tuple(items), table.config.environments, {path: stamp(path) for path in paths}, [time.monotonic()])
 

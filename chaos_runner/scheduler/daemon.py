@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -18,8 +17,7 @@ import msgspec
 from chaos_runner import recover
 from chaos_runner.load import Invalid
 from chaos_runner.plan import Refusal
-from chaos_runner.schedule import pace
-from chaos_runner.scheduler import decide, facts, growth, log, systemd
+from chaos_runner.scheduler import decide, facts, growth, log, past, systemd
 from chaos_runner.scheduler.book import Book, Item
 from chaos_runner.scheduler.children import Children, Command
 from chaos_runner.scheduler.decide import Decided, Slot
@@ -32,8 +30,6 @@ from chaos_runner.store import Fenced, SlotRow, Store, StoreError, alive
 BACK_S = 3600.0  # a wall clock that was set back by more begins anew
 LOOKBACK_S = 31 * 86400.0
 OUTCOMES_MAX = 500
-PAST_MAX = 100
-FAILURES = ("DEVIATED", "ABORTED", "NOT_REVERTED")
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -64,6 +60,7 @@ class Daemon:
         self._timer = Timer(self._fire)
         self._wheel: Wheel[Item] = Wheel((), setting.now())
         self._deciding: float | None = None
+        self._fresh = False  # the lease was taken, and what was missed is not looked at yet
         self._again = asyncio.Event()
         self._bug: BaseException | None = None
         self._recovering: asyncio.Task[None] | None = None
@@ -77,11 +74,8 @@ class Daemon:
         log.say("started", holder=self.lead.holder, schedules=len(self.book.items))
         systemd.notify("READY=1")
         try:
-            while not self.over.is_set():
-                await self._beat()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(RENEW_S):
-                        await self.over.wait()
+            async with self._signals:
+                await self._go_on()
         finally:
             await self._stop()
         if self._bug is not None:
@@ -93,6 +87,13 @@ class Daemon:
         """When it looks again."""
         return self._wheel.next()
 
+    async def _go_on(self) -> None:
+        while not self.over.is_set():
+            await self._beat()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RENEW_S):
+                    await self.over.wait()
+
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -101,13 +102,14 @@ class Daemon:
 
     async def _beat(self) -> None:
         """One second: the lease, the files, what ended, what is due."""
-        fresh = self.lead.renew(self._decided_until)
+        self._fresh |= self.lead.renew(self._decided_until)
         if self._again.is_set() or self.book.stale():
             self._again.clear()
             await self._reload()
         now = self.setting.now()
         if self.lead.leads:
-            if fresh:
+            if self._fresh:
+                self._fresh = False
                 await self._took_over(now)
             self._tidy()
             if self._wheel.at > now + BACK_S:
@@ -150,7 +152,9 @@ class Daemon:
         while not task.done():
             await asyncio.wait({task}, timeout=RENEW_S)
             if not task.done():
-                self.lead.renew(lambda: None)
+                if self.lead.leads:
+                    self._fresh |= self.lead.renew(lambda: None)
+                self.beaten_at = time.monotonic()
                 systemd.notify("WATCHDOG=1")
         return task.result()
 
@@ -214,7 +218,8 @@ class Daemon:
         if not due:
             return
         self._store.settle_slots()
-        slots = [self._slot(one, now) for one in due]
+        runs = past.runs(self._store, [one.item.label for one in due])
+        slots = [self._slot(one, runs, now) for one in due]
         known = facts.gather(self._store, self.setting.command.state_dir, [slot.asked for slot in slots], now)
         decided = await decide.decide(
             slots, known, self._signals, self.book.environments, self._store.last_conclusive() if len(due) > 1 else {}
@@ -229,28 +234,12 @@ class Daemon:
         for row in rows[:100]:
             log.say("skipped", schedule=row.schedule, reason=row.reason)
 
-    def _slot(self, one: Due[Item], now: float) -> Slot:
+    def _slot(self, one: Due[Item], runs: Mapping[str, list[SlotRow]], now: float) -> Slot:
         return Slot(
             asked=one.item.asked(one.slot),
             calendar=one.item.forbidden(one.slot, now),
-            pace=one.item.held_back(one.slot, self._past(one), now),
+            pace=one.item.held_back(one.slot, past.of(runs.get(one.item.label, []), one.slot.window.start), now),
             late_s=max(0.0, now - one.slot.due),
-        )
-
-    def _past(self, one: Due[Item]) -> pace.Past:
-        """What the store knows of its runs."""
-        rows = [
-            row for row in self._store.slots(one.item.label, "RUN", PAST_MAX) if row.state not in {"LOST", "REFUSED"}
-        ]
-        if not rows:
-            return pace.Past()
-        failures = itertools.takewhile(lambda row: row.headline in FAILURES, (row for row in rows if row.headline))
-        since = one.slot.window.start
-        return pace.Past(
-            started=rows[0].decided_at,
-            ended=rows[0].ended_at or 0.0,
-            failures=sum(1 for _ in failures),
-            in_window=sum(row.decided_at >= since for row in rows),
         )
 
     def _missed(self, one: Due[Item], now: float) -> SlotRow:

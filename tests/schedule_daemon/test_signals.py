@@ -45,8 +45,9 @@ def server(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
 
 def read(gates: Gates, *asked: Asked) -> list[tuple[Reading, ...]]:
     async def all_of_them() -> list[tuple[Reading, ...]]:
-        signals = Signals()
-        return list(await asyncio.gather(*(signals.read(one, Environment(gates=gates)) for one in asked or (ASKED,))))
+        async with Signals() as signals:
+            environment = Environment(gates=gates)
+            return list(await asyncio.gather(*(signals.read(one, environment) for one in asked or (ASKED,))))
 
     return asyncio.run(all_of_them())
 
@@ -88,7 +89,9 @@ def test_a_gate_that_nobody_answers_is_a_no() -> None:
 
 
 def test_a_signal_that_nobody_configured_is_a_no_and_one_not_used_keeps_its_reason() -> None:
-    assert "gates.external" in external(Gates()).why
+    nobody = external(Gates())
+    assert (nobody.ok, nobody.value) == (False, "not configured")
+    assert "gates.external" in nobody.why
     reading = external(Gates(external=Signal(not_used="we have none")))
     assert (reading.ok, reading.value) == (True, "not used: we have none")
 
