@@ -21,6 +21,7 @@ LONG = (
     "gates/test_runs.py",
     "real",
     "guardian",
+    "schedule_daemon/test_daemons.py",
     "gates",
     "pocket",
     "recover/test_sequences.py",

@@ -19,7 +19,7 @@ from tests.crash.relay import Relay
 from tests.proxy import toxi
 
 CLI = (sys.executable, "-m", "chaos_runner")
-ENVIRONMENTS = ("one", "two", "three", "four")
+ENVIRONMENTS = ("one", "two", "three", "four", "five", "six")
 LAPSE_S = 7.0  # a stopped leader is resumed after its lease is another's
 
 EXPERIMENT = """\
@@ -181,7 +181,7 @@ class Trial(NamedTuple):
         return [run for run, count in self.injected.items() if count != 1 or run not in claimed]
 
 
-def trial(one: Rig, seconds: float, seed: int, *, every_s: tuple[float, float] = (3.0, 6.0)) -> Trial:
+def trial(one: Rig, seconds: float, seed: int, *, every_s: tuple[float, float] = (1.0, 4.0)) -> Trial:
     """Three daemons; the leader, mostly, is killed, stopped for longer than its lease, or asked to end."""
     chance = random.Random(seed)
     one.arm()
@@ -202,13 +202,14 @@ def trial(one: Rig, seconds: float, seed: int, *, every_s: tuple[float, float] =
             deed = chance.choice(("kill", "stop", "end"))
             if chance.random() < 0.2:
                 process = chance.choice(list(one.daemons.values()))  # a spare, or the leader after all
+            led = one.leader(store) is process
             began = time.monotonic()
             if deed == "stop":
                 resumed += _stopped(one, store, process, lease.epoch)
             else:
                 one.kill(process, signal.SIGKILL if deed == "kill" else signal.SIGTERM)
                 one.start()
-            if _led(store, lease.epoch, 15.0):
+            if led and _led(store, lease.epoch, 15.0):
                 took.append(time.monotonic() - began)
         last = store.lease()
     one.settle()
@@ -228,7 +229,8 @@ def _stopped(one: Rig, store: SqliteStore, process: subprocess.Popen[bytes], epo
     """Stopped until another one leads, then resumed; whether that was the leader."""
     led = one.leader(store) is process
     os.kill(process.pid, signal.SIGSTOP)
-    _led(store, epoch, LAPSE_S + 3)
+    if led:
+        _led(store, epoch, LAPSE_S + 3)
     os.kill(process.pid, signal.SIGCONT)
     return led
 
