@@ -1,9 +1,10 @@
 """The load of bench_proxy.py: a service and its clients, each a process of its own, on bare epoll.
 
-    python tools/proxy_load.py service|clients
+    python tools/proxy_load.py service|clients|timer
 
-Both answer commands, a line of JSON each, and end with stdin. Neither does anything beside reading and writing, so
-that the proxy between them is what gets busy.
+They answer commands, a line of JSON each, and end with stdin. None does anything beside reading and writing, so
+that the proxy between them is what gets busy. The timer answers each request so many milliseconds later: what that
+says of its lateness is this machine's doing.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ READ_BYTES = 16 << 10
 BULK_BYTES = 1 << 20
 BACKLOG = 4096
 PATIENCE_S = 30.0
+LATE_S = 0.020
 
 
 # --- the service -------------------------------------------------------------------------------------------------
@@ -85,6 +87,38 @@ class Service:
                 left = int(asked.readline())
                 while left:
                     left -= sock.send(block[:left])
+
+
+# --- the timer ---------------------------------------------------------------------------------------------------
+
+
+class Timer:
+    """Answers each request `LATE_S` after it came: a bare wait with a limit, to the microsecond, and nothing else."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server((LOOP, 0), backlog=BACKLOG)
+        self.open: list[socket.socket] = []
+        self.due: deque[tuple[float, socket.socket]] = deque()
+
+    def run(self) -> None:
+        while True:
+            wait = max(self.due[0][0] - time.monotonic(), 0) if self.due else None
+            ready, _, _ = select.select([self.listener, *self.open], [], [], wait)
+            while self.due and self.due[0][0] <= time.monotonic():
+                self.due.popleft()[1].sendall(ANSWER)
+            for sock in ready:
+                self.look(sock)
+
+    def look(self, sock: socket.socket) -> None:
+        now = time.monotonic()
+        if sock is self.listener:
+            self.open.append(sock.accept()[0])
+            self.open[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        elif sock.recv(READ_BYTES):
+            self.due.append((now + LATE_S, sock))
+        else:
+            self.open.remove(sock)
+            sock.close()
 
 
 # --- the clients -------------------------------------------------------------------------------------------------
@@ -222,6 +256,12 @@ def main(role: str) -> None:
         service = Service()
         threading.Thread(target=service.run, daemon=True).start()
         say(service.ports())
+        sys.stdin.read()
+        return
+    if role == "timer":
+        timer = Timer()
+        threading.Thread(target=timer.run, daemon=True).start()
+        say({"port": timer.listener.getsockname()[1]})
         sys.stdin.read()
         return
     clients = Clients()

@@ -136,6 +136,12 @@ class Bench:
             time.sleep(0.02)
         raise SystemExit("the real Toxiproxy did not start")
 
+    def timer(self) -> int:
+        """Where requests are answered late by a bare timer, in a process of its own."""
+        process = self.start([sys.executable, str(ROOT / "tools/proxy_load.py"), "timer"])
+        assert process.stdout is not None
+        return int(json.loads(process.stdout.readline())["port"])
+
     def own_s(self) -> float:
         return sum(os.times()[:4]) + sum(cpu_s(pid) for pid in self.pids if Path(f"/proc/{pid}").exists())
 
