@@ -45,7 +45,7 @@ HTTP_TOXICS: dict[str, tuple[dict[str, Any] | None, int]] = {
 
 
 FULL = Size(rounds=60, seconds=0.2, bulk_bytes=1 << 27, round_trips=2500)
-QUICK = Size(rounds=8, seconds=0.2, bulk_bytes=1 << 26, round_trips=1000)
+QUICK = Size(rounds=8, seconds=0.2, bulk_bytes=1 << 26, round_trips=300)
 
 
 # --- parts -------------------------------------------------------------------------------------------------------

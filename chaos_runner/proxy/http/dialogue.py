@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from chaos_runner.proxy.counters import ToxicCount
 from chaos_runner.proxy.http.answering import Answers
 from chaos_runner.proxy.http.asking import Requests
 from chaos_runner.proxy.http.exchange import UNTOUCHED, Exchange
@@ -35,41 +36,45 @@ class Dialogue:
         self.late = 0.0  # how much later the request goes on that began last
         self.drawn: dict[str, tuple[float, ...]] = {}  # by toxic: numbers for the requests before `drawn_to`
         self.drawn_to = 0
+        self.looks: list[tuple[Toxic, ToxicCount, Http, float]] = []  # the toxics, with what each request asks of them
         self.choosy = False  # whether some toxic wants to know which request it is
+        self.speaking = False  # whether some toxic does something to answers, which then have to be told apart
         self.deaf = False  # this is no HTTP, or no longer
 
     def obey(self, toxics: list[Toxic]) -> None:
         """These toxics are at work from now on."""
         self.toxics = toxics
         self.drawn.clear()
+        self.looks = [(one, one.count, one.http, one.http.share) for one in toxics if one.http is not None]
         self.choosy = any(toxic.http is not None and toxic.http.choosy for toxic in toxics)
+        self.speaking = any(share and not isinstance(aim, HttpDelay) for _, _, aim, share in self.looks)
 
     def begin(self, head: Head) -> Exchange:
         """A request has begun: decides what is done to it."""
         exchange = UNTOUCHED if head.bare else Exchange(head)
         self.late = 0.0
-        for toxic in self.toxics:
-            toxic.count.requests += 1
-            aim = toxic.http
-            if aim is None or not aim.share or (aim.choosy and not aim.means(head)):
+        for toxic, count, aim, share in self.looks:
+            count.requests += 1
+            if not share or (self.choosy and not aim.means(head)):
                 continue
-            if (aim.share >= 1 or self.number_for(toxic) < aim.share) and not spent(toxic, aim):
+            if (share >= 1 or self.number_for(toxic.name) < share) and not spent(toxic, aim):
                 exchange = self.apply(toxic, aim, exchange, head)
         self.number += 1
-        self.exchanges.append(exchange)
+        if self.speaking or exchange.upgrade:
+            self.exchanges.append(exchange)
         return exchange
 
-    def number_for(self, toxic: Toxic) -> float:
+    def number_for(self, name: str) -> float:
         """The number in [0, 1) that this request has for a toxic."""
         number = self.number
         if number >= self.drawn_to:
             self.drawn.clear()
             self.drawn_to = number - number % DRAWS_AT_ONCE + DRAWS_AT_ONCE
-        drawn = self.drawn.get(toxic.name)
+        drawn = self.drawn.get(name)
         if drawn is None:
             connection = self.up.connection
-            drawn = draws(connection.proxy.seed, connection.number, toxic.name, number // DRAWS_AT_ONCE)
-            self.drawn[toxic.name] = drawn
+            drawn = draws(connection.proxy.seed, connection.number, name, number // DRAWS_AT_ONCE)
+            self.drawn[name] = drawn
         return drawn[number % DRAWS_AT_ONCE]
 
     def apply(self, toxic: Toxic, aim: Http, exchange: Exchange, head: Head) -> Exchange:

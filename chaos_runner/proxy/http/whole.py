@@ -14,6 +14,7 @@ _STATUS = rb"HTTP/1\.[01] (?!204|304)[2-5][0-9][0-9](?: [^\r\n]*+)?\r\n"
 # A line is told by its first letter where that is enough: a field that matters to us begins with one of these.
 _LINES = rb"(?:[^CcTt\r\n].*+\n|[CcTt](?!(?i:ontent-length|ransfer-encoding):).*+\n)*+"
 _SIZE = rb"[Cc](?i:ontent-length):[ \t]*+([0-9]{1,18})[ \t]*+\r\n"
+_FIRST_LINE_GROUPS = 3
 _SIZED = re.compile(_REQUEST + _LINES + rb"(?:" + _SIZE + _LINES + rb")?+\r\n").match
 _ANSWER = re.compile(_STATUS + _LINES + _SIZE + _LINES + rb"\r\n").match
 _BARE_LINES = (
@@ -37,8 +38,10 @@ def bare(data: bytes) -> bool:
     """Whether these bytes are exactly one request, its body included, that asks for nothing special."""
     if (found := _BARE(data)) is None:
         return False
-    head, size = found.end(), found[4]
-    return head + (int(size) if size else 0) == len(data) and head <= HEAD_BYTES_MAX
+    head = found.end()
+    if found.lastindex == _FIRST_LINE_GROUPS:  # no body
+        return head == len(data) <= HEAD_BYTES_MAX
+    return head + int(found[4]) == len(data) and head <= HEAD_BYTES_MAX
 
 
 def answer(data: bytes) -> bool:

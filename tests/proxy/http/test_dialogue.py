@@ -193,6 +193,35 @@ def test_a_request_does_not_overtake_a_late_one() -> None:
     assert asyncio.run(pipelined()) == (b"", GET + KEPT)
 
 
+@pytest.mark.parametrize("answer", [OK, PARTED, INTERIM, EMPTY, b"no answer at all", OK[:-1]])
+def test_a_delay_goes_on_whatever_is_answered(answer: bytes) -> None:
+    async def pipelined() -> tuple[bytes, bytes, int]:
+        talk = Talk("http_delay", delay=0)
+        talk.ask(GET + HEAD + KEPT, POST)
+        talk.say(answer + OK[:-2] + answer, answer)
+        talk.ask(GET)
+        (count,) = talk.connection.proxy.counts.by_name.values()
+        return talk.service.sent, talk.client.sent, count.hits
+
+    asked, said, hits = asyncio.run(pipelined())
+
+    assert asked == GET + HEAD + KEPT + POST + GET
+    assert said == answer + OK[:-2] + answer + answer
+    assert hits == 6
+
+
+def test_a_delay_leaves_alone_what_follows_an_upgrade() -> None:
+    async def upgraded() -> int:
+        talk = Talk("http_delay", delay=0)
+        talk.ask(GET.replace(b"Host: x", b"Upgrade: mine"))
+        talk.say(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        talk.ask(GET)
+        (count,) = talk.connection.proxy.counts.by_name.values()
+        return count.hits
+
+    assert asyncio.run(upgraded()) == 2
+
+
 def test_an_error_s_answer_says_close_and_has_a_body_only_where_it_should() -> None:
     error = HttpError(body="no")
     for _ in range(2):
