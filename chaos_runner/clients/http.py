@@ -25,8 +25,6 @@ AGENT = f"chaos-runner/{__version__}"
 
 _NOT_SENT = (
     httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
     httpx2.UnsupportedProtocol,
     httpx2.InvalidURL,
 )
@@ -129,6 +127,9 @@ def told(limit_s: float) -> Iterator[None]:
         msg = (
             "a header has characters that HTTP cannot carry; a token is one line of ASCII"  # its value may be a secret
         )
+        raise NotSent(msg) from None
+    except (httpx2.ConnectTimeout, httpx2.PoolTimeout):
+        msg = "no connection in time"  # the event loop's own words name an object in memory
         raise NotSent(msg) from None
     except _NOT_SENT as why:
         raise NotSent(_words(why)) from None
