@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -21,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from chaos_runner import files  # noqa: E402
 from chaos_runner.cli.demo import EXPERIMENTS  # noqa: E402
 from chaos_runner.pocket import demo, world  # noqa: E402
+from tests import again  # noqa: E402
 from tests.demo import trial  # noqa: E402
 
 WANTED = {
@@ -45,13 +47,18 @@ class Turn(NamedTuple):
 
 
 def go(turn: Turn, folder: Path) -> trial.Seen | str:
-    """What came of it, or why nothing did."""
-    here = folder / f"{turn.n:03d}"
-    here.mkdir()
-    try:
+    """What came of it, once more where it was not measured; or why nothing did."""
+
+    def tried(n: int) -> trial.Seen:
+        here = folder / f"{turn.n:03d}-{n}"
+        here.mkdir()
         copy = trial.short_copy(turn.file, here, {}) if turn.fault else trial.without_fault(turn.file, here)
         return trial.go(copy, turn.mode, here, pods=demo.PODS)
-    except (OSError, world.WorldError, AssertionError) as why:
+
+    try:
+        seen, why = again.once(tried, lambda seen: (seen.code, f"{seen.why}\n{seen.said}"))
+        return seen._replace(again=why)
+    except (OSError, world.WorldError, AssertionError, sqlite3.Error) as why:
         return f"{type(why).__name__}: {why}"
 
 
@@ -124,7 +131,8 @@ def main() -> int:
             if not isinstance(seen, str):
                 done.append((turn, seen))
             word = "-" if isinstance(seen, str) else seen.headline
-            print(f"{turn.n + 1:3}  {turn.what:40}{word:14}{'; '.join(wrong) or 'ok'}", flush=True)
+            note = f" (once more: {seen.again})" if isinstance(seen, trial.Seen) and seen.again else ""
+            print(f"{turn.n + 1:3}  {turn.what:40}{word:14}{'; '.join(wrong) or 'ok'}{note}", flush=True)
     summary(done, asked)
     print(f"{len(asked) - missed} of {len(asked)} as promised, in {time.monotonic() - began:.0f} s")
     return 1 if missed else 0

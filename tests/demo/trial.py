@@ -87,6 +87,7 @@ def without_fault(file: Path, folder: Path, seconds: dict[str, str] | None = Non
     copy = short_copy(file, folder, seconds or {})
     text, changed = re.subn(r"(?ms)^method:\n.*?(?=^\S)", "method: []\n\n", copy.read_text(encoding="utf-8"))
     assert changed == 1
+    text = re.sub(r"(?m)^ *keep_available:.*\n", "", text)  # refused where no fault could be judged by it
     copy.write_text(text, encoding="utf-8")
     return copy
 
