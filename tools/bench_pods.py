@@ -23,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -118,7 +119,10 @@ def spent(argv: list[str], folder: Path, **env: str) -> Spent:
     with (folder / "out").open("w+b") as out, (folder / "err").open("w+b") as err:
         began = time.perf_counter()
         process = subprocess.Popen(argv, cwd=folder, stdout=out, stderr=err, env=words | env)
+        late = threading.Timer(WITHIN_S, process.kill)
+        late.start()
         _, status, used = os.wait4(process.pid, 0)
+        late.cancel()
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0), err.seek(0)
