@@ -19,6 +19,7 @@ LONG = (
     "demo",
     "crash",
     "gates/test_runs.py",
+    "signals/test_real.py",
     "real",
     "guardian",
     "schedule_daemon/test_daemons.py",

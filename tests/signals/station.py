@@ -107,7 +107,7 @@ class Station:
         folder = self.folder / name
         folder.mkdir()
         config = yaml.safe_load((MONITORING / "chaos-runner.yaml").read_text())
-        demo = config["environments"]["demo"]
+        demo = config["environments"]["demo-resilient"]
         demo["toxiproxy"] = {"url": self.shop.toxiproxy}
         demo["services"] = dict(self.shop.services)
         demo["prometheus"]["url"] = self.prometheus.url
@@ -122,7 +122,16 @@ class Station:
         return folder
 
     def start(self, folder: Path, command: str = "run") -> subprocess.Popen[str]:
-        argv = [sys.executable, "-P", "-m", "chaos_runner", command, str(folder / "experiment.yaml"), "-e", "demo"]
+        argv = [
+            sys.executable,
+            "-P",
+            "-m",
+            "chaos_runner",
+            command,
+            str(folder / "experiment.yaml"),
+            "-e",
+            "demo-resilient",
+        ]
         argv += ["--state", str(folder / "state"), "-o", "json"]
         return subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=world.environment()
@@ -174,7 +183,7 @@ def _prometheus(folder: Path, port: int, manager: int, shop: world.World) -> Ser
     (folder / "shop.rules.yml").write_text(yaml.safe_dump(rules))
     config = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
     config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"{toxi.LOOP}:{manager}"]
-    targets = [shop.services[name].removeprefix("http://") for name in ("shop", "checkout")]
+    targets = [shop.services["checkout"].removeprefix("http://")]
     config["scrape_configs"][0]["static_configs"][0]["targets"] = targets
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     argv = [PROMETHEUS, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}"]
