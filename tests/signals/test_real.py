@@ -228,7 +228,7 @@ async def test_prometheus_stopped_in_the_middle_is_blindness_and_restarted_it_kn
     watched: Station,
 ) -> None:
     folder = watched.place(
-        "stopped", alerts={"forbid": ["OrdersFailing"]}, steady_state=QUIET, recovery={"within": "3s"}
+        "stopped", alerts={"forbid": ["OrdersFailing"]}, steady_state=QUIET, recovery={"within": "15s"}
     )
     process = watched.start(folder)
     station.wait(lambda: bool(watched.harmed()) or process.poll() is not None, 60.0)
