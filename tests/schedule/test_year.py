@@ -150,3 +150,12 @@ def test_jitter_and_coins_are_the_same_for_whoever_asks_and_wherever_they_begin(
             later = slots.due(case.schedule, case.almanac, slot.due - 1, slot.due + 1, case.terms)
 
             assert slot in later
+
+
+def test_jitter_never_takes_a_run_out_of_its_window() -> None:
+    case = kit.one("50 14 * * *", "Europe/Berlin", (600, 900), worst_s=300.0)
+    made = kit.year_of(case._replace(schedule=replace(case.schedule, jitter=3600.0)))
+
+    assert {one.refused for one in made} == {()}
+    assert len({one.due - one.instant for one in made}) > 100
+    assert max(one.due - one.instant for one in made) <= 300
