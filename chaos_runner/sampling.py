@@ -116,14 +116,17 @@ class Sampling:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[int]:
         """Samples until left; the value is the first tick that is sampled."""
-        first = math.ceil(self._clock.now() + (STREAM_LEAD_S if self._streaming() else 0.0))
+        streaming = self._streaming()
+        polled = self._checks.keys() - set(streaming)
         async with nursery() as group, contextlib.AsyncExitStack() as stack:
-            for name in self._streaming():
-                await self._open(name, first, stack)
-            for name in self._checks.keys() - set(self._streaming()):
-                probe: object = self._probes[name]
+            for probe in (self._probes[name] for name in polled):
                 if isinstance(probe, Follows):
                     await stack.enter_async_context(probe.following(self._env))
+            # Only now: what took its time to begin has missed no tick.
+            first = math.ceil(self._clock.now() + (STREAM_LEAD_S if streaming else 0.0))
+            for name in streaming:
+                await self._open(name, first, stack)
+            for name in polled:
                 self._poll(name, first, group)
             try:
                 yield first

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import anyio
+
 from chaos_runner.api import Env, Unknown
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.mirror: Mirror[Any] | None = None
+        self.told = anyio.Event()  # the cluster has been asked once
         self.trouble = ""
         self._first: dict[str, int] | None = None
         self._last: dict[str, int] = {}

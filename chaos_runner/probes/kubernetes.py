@@ -18,6 +18,7 @@ _ONE = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
 _NAME = r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"
 STALE_S = 8.0  # a watch that is well is heard at least every five
 AGAIN_S = 2.0
+FIRST_S = 5.0
 _READY = Metric("ready", "gauge", "number", "how many are Ready")
 _WORKLOAD = (
     _READY,
@@ -92,12 +93,14 @@ class KubernetesProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     @contextlib.asynccontextmanager
     async def following(self, env: Env) -> AsyncIterator[None]:
-        """Watches for as long as the block runs; trouble is what `read` tells."""
+        """Watches for as long as the block runs; the first list is awaited for a while. Trouble is what `read` tells."""
         import anyio
 
         kept = await _watched.kept(env, self.subject())
         async with anyio.create_task_group() as group:
             group.start_soon(self._follow, env, kept)
+            with anyio.move_on_after(FIRST_S):
+                await kept.told.wait()
             try:
                 yield
             finally:
@@ -110,6 +113,9 @@ class KubernetesProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         while True:
             try:
                 kept.mirror = await _watched.mirror(env, self.subject())
+                with contextlib.suppress(Refused, Doubt):  # which `follow` meets again, and tries again
+                    await kept.mirror.begin()
+                kept.told.set()
                 await kept.mirror.follow()
             except (Refused, Doubt) as why:
                 kept.trouble = str(why)
