@@ -9,7 +9,7 @@ from typing import get_args
 from chaos_runner import alerts
 from chaos_runner.api import Doubt, Env, Refused
 from chaos_runner.clients import sources
-from chaos_runner.model import Layer
+from chaos_runner.environment import Layer
 from chaos_runner.orphans import watch_left_s
 from chaos_runner.plan import Plan, Refusal
 from chaos_runner.store import FaultRow, Store, levers

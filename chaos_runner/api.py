@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import msgspec
 
 from chaos_runner.alerts import Heard
+from chaos_runner.environment import Environment
 from chaos_runner.expect import Clause, percentile
 from chaos_runner.history import Run
-from chaos_runner.model import Environment
 from chaos_runner.plan import Limit, Part
 from chaos_runner.records import Entry, Sample, Target
 

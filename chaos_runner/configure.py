@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from chaos_runner import load, registry, spelling
-from chaos_runner.model import AlwaysOn, Ceilings, Cluster, Config, Environment, Pick, ProcessRef, Slo, Toxiproxy
+from chaos_runner.config import Config
+from chaos_runner.environment import AlwaysOn, Ceilings, Cluster, Environment, ProcessRef, Slo, Toxiproxy
+from chaos_runner.model import Pick
 from chaos_runner.plan import Refusal
 
 DEMO = "demo"

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from chaos_runner.alerts import Alert, Heard, meant, unheard
-from chaos_runner.model import Alerts, AlwaysOn, ExpectedAlert
+from chaos_runner.environment import AlwaysOn
+from chaos_runner.model import Alerts, ExpectedAlert
 from chaos_runner.records import AlertGone, AlertSeen, AlertsHeard, AlertsUnheard, ClauseJudged, ClauseState
 from chaos_runner.rule import TICKS_VALID, seconds
 

@@ -13,10 +13,12 @@ import msgspec
 
 from chaos_runner import configure, expect, load, radius, registry, spelling
 from chaos_runner.api import Metric
+from chaos_runner.config import Checks, Config
 from chaos_runner.expect import Clause
 from chaos_runner.load import Document, Invalid, Loaded, Node, Problem
 from chaos_runner.load.nodes import locate
-from chaos_runner.model import Check, Checks, ClosedDays, Config, Experiment, Schedules, Where
+from chaos_runner.model import Check, Experiment, Where
+from chaos_runner.when import ClosedDays, Schedules
 
 _PACKAGE = Path(__file__).resolve().parent
 

@@ -26,8 +26,8 @@ from chaos_runner import registry, wire
 from chaos_runner.api import Doubt, Env, Reaches, Refused
 from chaos_runner.clock import nursery
 from chaos_runner.drive import PATIENCE_S, Drive, Journal
+from chaos_runner.environment import Environment
 from chaos_runner.journal import ThreadJournal
-from chaos_runner.model import Environment
 from chaos_runner.orphans import Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
 from chaos_runner.records import Outcome
 from chaos_runner.store import FaultRow, Owner

@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 
 from chaos_runner.api import Announces, Doubt, Env, Notice, Refused
+from chaos_runner.config import Notification
 from chaos_runner.history import Run
-from chaos_runner.model import Notification
 
 PAUSES_S = (0.5, 2.0)  # between three attempts
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from chaos_runner import load
-from chaos_runner.model import Ratio, Slo, Threshold
+from chaos_runner.environment import Ratio, Slo, Threshold
 
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _OPS: dict[str, Any] = {"lte": "<=", "lt": "<", "gte": ">=", "gt": ">"}

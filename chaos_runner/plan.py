@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from chaos_runner.model import Confirmation, Environment, Experiment, FaultStep, ParallelStep, PauseStep, Pick
+from chaos_runner.environment import Environment
+from chaos_runner.model import Confirmation, Experiment, FaultStep, ParallelStep, PauseStep, Pick
 from chaos_runner.records import Target
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from chaos_runner import configure, registry
 from chaos_runner.api import Env
 from chaos_runner.clock import Clock
 from chaos_runner.drive import Drive
+from chaos_runner.environment import Environment
 from chaos_runner.journal import RunJournal
-from chaos_runner.model import Environment
 from chaos_runner.orphans import Kinds, Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
 from chaos_runner.plan import Refusal
 from chaos_runner.records import Outcome, RunEnded

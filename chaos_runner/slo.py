@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from chaos_runner import promql
-from chaos_runner.model import Slo
+from chaos_runner.environment import Slo
 
 _HOUR, _DAY = 3600.0, 86400.0
 SHORT = 12  # a burn counts only if it also shows in the last twelfth of its window: then it goes on now

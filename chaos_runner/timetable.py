@@ -13,14 +13,15 @@ from pathlib import Path
 import msgspec
 
 from chaos_runner import configure, files, load, plan
+from chaos_runner.config import Config
 from chaos_runner.configure import Configuration
 from chaos_runner.load import Invalid, Loaded, Problem
 from chaos_runner.load.nodes import Path as Below
-from chaos_runner.model import ALWAYS, Calendar, Closed, ClosedDays, Config, Schedule, ScheduleFile, Schedules
 from chaos_runner.schedule import calendar, ical
 from chaos_runner.schedule.calendar import Almanac
 from chaos_runner.schedule.recurrence import Closing
 from chaos_runner.schedule.slots import Terms
+from chaos_runner.when import ALWAYS, Calendar, Closed, ClosedDays, Schedule, ScheduleFile, Schedules
 
 FILES_MAX = 1000
 SCHEDULES_MAX = 200_000

@@ -26,7 +26,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from chaos_runner import load
-from chaos_runner.model import Config, Experiment
+from chaos_runner.config import Config
+from chaos_runner.model import Experiment
 from tests.load import kit
 
 SECONDS_MAX = 2.0

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from chaos_runner import expect, model, plan, records
+from chaos_runner import environment, expect, model, plan, records
 from chaos_runner.api import Undo
 from chaos_runner.history import fold
 from chaos_runner.records import ClauseCount, ClauseJudged, Entry, Outcome, Sample, Target
@@ -129,10 +129,10 @@ def planned(hold_s: float = HOLD_S) -> dict[str, Any]:
     whole = plan.Plan(
         experiment=experiment(),
         environment="staging",
-        connections=model.Environment(
-            toxiproxy=model.Toxiproxy(url="https://toxi.stg:8474", token="env:TOXI_TOKEN"),
+        connections=environment.Environment(
+            toxiproxy=environment.Toxiproxy(url="https://toxi.stg:8474", token="env:TOXI_TOKEN"),
             services={"shop": "https://shop.stg"},
-            ceilings=model.Ceilings(at_once=1, in_total=3, percent_of_selector=25),
+            ceilings=environment.Ceilings(at_once=1, in_total=3, percent_of_selector=25),
         ),
         seed=20260822,
         faults=(

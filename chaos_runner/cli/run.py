@@ -15,7 +15,7 @@ from chaos_runner.cli import common
 
 if TYPE_CHECKING:
     from chaos_runner.conduct import Finished
-    from chaos_runner.model import Notification
+    from chaos_runner.config import Notification
     from chaos_runner.plan import Plan
     from chaos_runner.store import SlotRow
 

@@ -41,6 +41,7 @@ def of(kind: str) -> dict[str, Any]:
 
 def types() -> dict[str, Any]:
     """File kind -> the type of such a file."""
-    from chaos_runner.model import Checks, Config, Experiment
+    from chaos_runner.config import Checks, Config
+    from chaos_runner.model import Experiment
 
     return {"experiment": Experiment, "config": Config, "checks": Checks}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chaos_runner.cli import common
 
 if TYPE_CHECKING:
-    from chaos_runner.model import Notification
+    from chaos_runner.config import Notification
     from chaos_runner.plan import Plan
     from chaos_runner.store import Reading, SlotRow
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from chaos_runner.api import Env, Refused
-from chaos_runner.model import ProcessRef
+from chaos_runner.environment import ProcessRef
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

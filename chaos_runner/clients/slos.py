@@ -9,7 +9,7 @@ import anyio
 from chaos_runner import promql, slo
 from chaos_runner.api import Doubt, Refused
 from chaos_runner.clients.prometheus import Client
-from chaos_runner.model import Slo
+from chaos_runner.environment import Slo
 
 ASK_S = 8.0  # for all queries of one SLO: a month of data takes its time
 MAX_AGE_S = 300.0

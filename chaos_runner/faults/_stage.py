@@ -17,9 +17,9 @@ import msgspec
 from chaos_runner.api import Doubt, Env, Refused, Undo
 from chaos_runner.clients import toxics
 from chaos_runner.clients.toxics import Proxy
+from chaos_runner.environment import Environment, Toxiproxy
 from chaos_runner.faults import _marks, _proxies, _removal
 from chaos_runner.faults._proxies import name_of, server
-from chaos_runner.model import Environment, Toxiproxy
 
 if TYPE_CHECKING:
     from chaos_runner.clients.stages import Stage

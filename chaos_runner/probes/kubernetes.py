@@ -93,7 +93,7 @@ class KubernetesProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     @contextlib.asynccontextmanager
     async def following(self, env: Env) -> AsyncIterator[None]:
-        """Watches for as long as the block runs; the first list is awaited for a while. Trouble is what `read` tells."""
+        """Watches for as long as the block runs; the first list is waited for. Trouble is what `read` tells."""
         import anyio
 
         kept = await _watched.kept(env, self.subject())

@@ -11,8 +11,9 @@ from msgspec import Meta
 
 from chaos_runner import promql
 from chaos_runner.api import Doubt, Env, Metric, Reading, Refused, Unknown
+from chaos_runner.environment import Query
 from chaos_runner.expect import Duration
-from chaos_runner.model import Query, Where
+from chaos_runner.model import Where
 
 LIMIT_S = 8.0
 POINTS_MAX = 1000

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from chaos_runner import model
+from chaos_runner.environment import Ceilings
 from chaos_runner.history import Run
 from chaos_runner.plan import ClauseForecast, PlannedFault, Selection
 from chaos_runner.render import text
@@ -47,7 +48,7 @@ class Planned(msgspec.Struct):
     baseline: float | None = None
     method: tuple[Step, ...] = ()
     environment: str = ""
-    ceilings: model.Ceilings | None = None
+    ceilings: Ceilings | None = None
     protected: tuple[str, ...] = ()
     connections: tuple[tuple[str, str], ...] = ()
     seed: int | None = None
@@ -101,7 +102,7 @@ def read(run: Run) -> Planned:
     if experiment:
         _defaults(found, lost)
     if connections:
-        _take(found, "ceilings", connections.get("ceilings", {}), model.Ceilings, lost)
+        _take(found, "ceilings", connections.get("ceilings", {}), Ceilings, lost)
         _take(found, "protected", connections.get("protected", ()), tuple[str, ...], lost)
     found.unreadable = tuple(lost)
     return found

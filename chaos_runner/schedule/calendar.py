@@ -12,9 +12,9 @@ from datetime import date, datetime, timedelta
 
 import msgspec
 
-from chaos_runner.model import Closed, Hours
 from chaos_runner.schedule import recurrence, zones
 from chaos_runner.schedule.recurrence import Closing
+from chaos_runner.when import Closed, Hours
 
 DAY_S = zones.DAY_S
 

@@ -10,9 +10,9 @@ import itertools
 from collections.abc import Iterator
 from datetime import date
 
-from chaos_runner.model import Every
 from chaos_runner.schedule import calendar, draw, zones
 from chaos_runner.schedule.calendar import Almanac, Window
+from chaos_runner.when import Every
 
 
 def days(almanac: Almanac, after: int, before: int) -> Iterator[tuple[Window, ...]]:

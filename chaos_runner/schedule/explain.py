@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from chaos_runner.model import Schedule
 from chaos_runner.schedule import calendar, cron, every, preview, slots, zones
 from chaos_runner.schedule.calendar import Almanac
 from chaos_runner.schedule.pace import Past, held_back
 from chaos_runner.schedule.slots import Slot, Terms
+from chaos_runner.when import Schedule
 
 
 class Told(msgspec.Struct, frozen=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from chaos_runner.expect import written
-from chaos_runner.model import Schedule
 from chaos_runner.schedule.reasons import Reason
 from chaos_runner.schedule.slots import Slot
+from chaos_runner.when import Schedule
 
 REST_MAX_S = 31 * 86400
 

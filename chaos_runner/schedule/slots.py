@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from chaos_runner.model import Schedule
 from chaos_runner.schedule import calendar, cron, draw, every
 from chaos_runner.schedule.calendar import Almanac, Window
 from chaos_runner.schedule.reasons import Reason
+from chaos_runner.when import Schedule
 
 HORIZON_S = 400 * 86400
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from chaos_runner import spelling
-from chaos_runner.model import Closed, Cron, Days, Every, Hours, ScheduleFile, Zone
+from chaos_runner.when import Closed, Cron, Days, Every, Hours, ScheduleFile, Zone
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WHY_MAX = 200

@@ -11,12 +11,13 @@ from pathlib import Path
 import msgspec
 
 from chaos_runner import configure, timetable
-from chaos_runner.model import Environment, Schedule
+from chaos_runner.environment import Environment
 from chaos_runner.schedule import pace, slots
 from chaos_runner.schedule.calendar import Almanac
 from chaos_runner.schedule.slots import Slot, Terms
 from chaos_runner.scheduler.gates import Asked
 from chaos_runner.timetable import Told
+from chaos_runner.when import Schedule
 
 DRAWN_FROM = "schedule.secret"
 LOOK_S = 2.0

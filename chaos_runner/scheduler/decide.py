@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from chaos_runner.model import Environment
+from chaos_runner.environment import Environment
 from chaos_runner.scheduler import gates, ranking
 from chaos_runner.scheduler.gates import Asked, Facts
 from chaos_runner.store import Reading, SlotRow

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from chaos_runner.model import Experiment, Growth, Pick
+from chaos_runner.model import Experiment, Pick
 from chaos_runner.store import SlotRow
+from chaos_runner.when import Growth
 
 
 class Ended(msgspec.Struct, frozen=True):

@@ -20,7 +20,8 @@ from msgspec import Meta
 from chaos_runner import alerts, configure, slo
 from chaos_runner.api import Doubt, Refused
 from chaos_runner.clients import alertmanager, http, prometheus, slos
-from chaos_runner.model import Environment, Gates, SecretRef, Signal
+from chaos_runner.environment import Environment, Gates, Signal
+from chaos_runner.model import SecretRef
 from chaos_runner.plan import Refusal
 from chaos_runner.scheduler.gates import Asked
 from chaos_runner.store import Reading

@@ -32,8 +32,9 @@ from chaos_runner.api import (
     Unknown,
     Unreadable,
 )
+from chaos_runner.environment import Environment
 from chaos_runner.expect import Clause, Rate, percentile
-from chaos_runner.model import Environment, Pick, Value
+from chaos_runner.model import Pick, Value
 from chaos_runner.records import ClauseCount, Sample, Target
 
 SERVICE = "fake-world"

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from chaos_runner import planning
-from chaos_runner.model import Ceilings
+from chaos_runner.environment import Ceilings
 from chaos_runner.plan import Plan, Refusal
 from chaos_runner.testing import FakeWorld
 from tests.engine.kit import KINDS, PROBES, experiment, virtually

@@ -18,8 +18,9 @@ from chaos_runner.cli import drawing, live
 from chaos_runner.cli.picture import Picture
 from chaos_runner.cli.pump import Pump, writer
 from chaos_runner.cli.scene import Scene
+from chaos_runner.environment import Environment
 from chaos_runner.expect import clause
-from chaos_runner.model import BlastRadius, Check, Environment, Experiment, FaultStep
+from chaos_runner.model import BlastRadius, Check, Experiment, FaultStep
 from chaos_runner.plan import Plan, PlannedFault
 from chaos_runner.records import (
     ClauseCount,

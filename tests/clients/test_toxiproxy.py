@@ -11,7 +11,7 @@ import pytest
 from chaos_runner.api import Doubt, Env, Refused
 from chaos_runner.clients import toxics, toxiproxy
 from chaos_runner.clients.toxics import Toxic
-from chaos_runner.model import Environment, Toxiproxy
+from chaos_runner.environment import Environment, Toxiproxy
 from tests.clients import hostile
 from tests.clients.hostile import reply, serving
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from chaos_runner import configure
+from chaos_runner.config import Config
 from chaos_runner.configure import Configuration
-from chaos_runner.model import Config, Confirmation, Environment, Pick, Toxiproxy
+from chaos_runner.environment import Environment, Toxiproxy
+from chaos_runner.model import Confirmation, Pick
 from chaos_runner.plan import Refusal
 
 

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from chaos_runner import plan, planning
-from chaos_runner.model import BlastRadius, Ceilings, Environment, Experiment, FaultStep, ParallelStep, Pick
+from chaos_runner.environment import Ceilings, Environment
+from chaos_runner.model import BlastRadius, Experiment, FaultStep, ParallelStep, Pick
 from chaos_runner.plan import Found, Plan, Refusal
 from chaos_runner.records import Target
 from chaos_runner.testing import HANGS, LOST_REPLY, REFUSED, FakeWorld

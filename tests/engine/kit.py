@@ -19,21 +19,10 @@ from chaos_runner.clock import Clock, nursery
 from chaos_runner.course import Setting
 from chaos_runner.drive import ArmError
 from chaos_runner.engine import Engine
+from chaos_runner.environment import Alertmanager, AlwaysOn, Ceilings
 from chaos_runner.guard import GuardianError
 from chaos_runner.journal import RunJournal
-from chaos_runner.model import (
-    Abort,
-    Alertmanager,
-    AlwaysOn,
-    BlastRadius,
-    Ceilings,
-    Check,
-    Experiment,
-    FaultStep,
-    ParallelStep,
-    PauseStep,
-    Recovery,
-)
+from chaos_runner.model import Abort, BlastRadius, Check, Experiment, FaultStep, ParallelStep, PauseStep, Recovery
 from chaos_runner.plan import Plan
 from chaos_runner.records import Entry, Outcome, RunStarted, Sample
 from chaos_runner.store import FaultRow, Owner, Stamped

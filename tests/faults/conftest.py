@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from chaos_runner.api import Env, Undo
+from chaos_runner.environment import Environment, Toxiproxy
 from chaos_runner.faults.proxy_down import ProxyDown
 from chaos_runner.faults.toxic import ToxicFault
-from chaos_runner.model import Environment, Toxiproxy
 from chaos_runner.records import Target
 from tests.proxy import toxi
 

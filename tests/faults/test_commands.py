@@ -12,9 +12,9 @@ import pytest
 
 from chaos_runner.api import Absent, Doubt, Drifted, Env, Present, Refused, Undo, Unreadable
 from chaos_runner.clients import commands
+from chaos_runner.environment import Environment
 from chaos_runner.faults.command import CommandFault, CommandSelector
 from chaos_runner.faults.noop import Noop, NoopSelector
-from chaos_runner.model import Environment
 from chaos_runner.records import Target
 from chaos_runner.testing import check_fault
 

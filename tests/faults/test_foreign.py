@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from chaos_runner.api import Absent, Doubt, Env, Observation, Refused
+from chaos_runner.environment import Environment, Toxiproxy
 from chaos_runner.faults.proxy_down import ProxyDown
 from chaos_runner.faults.toxic import ToxicFault
-from chaos_runner.model import Environment, Toxiproxy
 from chaos_runner.records import Target
 from tests.faults.conftest import MARK
 from tests.proxy import toxi

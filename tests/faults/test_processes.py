@@ -16,10 +16,10 @@ import pytest
 
 from chaos_runner.api import Absent, Env, Present, Refused
 from chaos_runner.clients import processes
+from chaos_runner.environment import Environment, ProcessRef
 from chaos_runner.faults._processes import ProcessSelector
 from chaos_runner.faults.process_kill import ProcessKill
 from chaos_runner.faults.process_pause import ProcessPause
-from chaos_runner.model import Environment, ProcessRef
 from chaos_runner.testing import check_fault
 
 pytestmark = pytest.mark.anyio

@@ -19,13 +19,13 @@ import pytest
 
 from chaos_runner.api import Absent, Doubt, Drifted, Env, Refused, Undo
 from chaos_runner.clients import stages, toxiproxy
+from chaos_runner.environment import Environment, Toxiproxy
 from chaos_runner.faults._http import Match
 from chaos_runner.faults._proxies import ProxySelector
 from chaos_runner.faults.http_delay import HttpDelayFault
 from chaos_runner.faults.http_error import HttpErrorFault
 from chaos_runner.faults.proxy_down import ProxyDown
 from chaos_runner.faults.toxic import ToxicFault
-from chaos_runner.model import Environment, Toxiproxy
 from chaos_runner.records import Target
 from chaos_runner.testing import check_fault
 from tests.faults.conftest import MARK, ToxiWorld

@@ -20,10 +20,10 @@ from chaos_runner import configure, store, wire
 from chaos_runner.api import Env
 from chaos_runner.clock import Clock
 from chaos_runner.drive import Drive
+from chaos_runner.environment import Environment, Toxiproxy
 from chaos_runner.faults.toxic import ToxicFault
 from chaos_runner.guard import GuardianLine
 from chaos_runner.journal import RunJournal
-from chaos_runner.model import Environment, Toxiproxy
 from chaos_runner.records import Noted, Outcome, RunEnded, RunStarted
 from chaos_runner.store import FaultRow, Owner, Stamped
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from chaos_runner.config import Config
 from chaos_runner.load.explain import explain
-from chaos_runner.model import Config, Experiment
+from chaos_runner.model import Experiment
 from tests.load.kit import KINDS, PARSERS
 
 TYPES = {"experiment": Experiment, "config": Config}

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from chaos_runner.config import Config
 from chaos_runner.load import Invalid, load
-from chaos_runner.model import Config, Experiment
+from chaos_runner.model import Experiment
 from tests.load.kit import GOOD, KINDS, PARSERS, Watch
 
 SHARED = """\

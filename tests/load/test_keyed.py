@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from chaos_runner import configure, load
+from chaos_runner.config import Config, Notification
 from chaos_runner.load.explain import explain
 from chaos_runner.load.schema import schema
-from chaos_runner.model import Config, Notification
 
 HEAD = "kind: config/v1\nenvironments: {here: {}}\nnotify:\n"
 

@@ -9,8 +9,9 @@ import jsonschema
 import pytest
 import yaml
 
+from chaos_runner.config import Config
 from chaos_runner.load.schema import schema
-from chaos_runner.model import Config, Experiment
+from chaos_runner.model import Experiment
 from tests.load.kit import GOOD, KINDS, PARSERS, Watch
 
 DRAFT_07 = {

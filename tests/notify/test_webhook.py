@@ -14,8 +14,9 @@ import pytest
 
 from chaos_runner import notifying, registry
 from chaos_runner.api import Env, Notice
+from chaos_runner.config import Notification
+from chaos_runner.environment import Environment
 from chaos_runner.history import Run
-from chaos_runner.model import Environment, Notification
 from chaos_runner.records import Outcome
 
 RUN = Run(id="r-1", outcome=Outcome("DEVIATED", "criterion", "CLEAN", "slow"), plan={"experiment": {"name": "x"}})

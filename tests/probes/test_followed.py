@@ -10,7 +10,7 @@ from trio.testing import MockClock
 from chaos_runner.api import Env, Unknown
 from chaos_runner.clients.kubernetes.mirror import Mirror
 from chaos_runner.clients.kubernetes.objects import Meta, Pod
-from chaos_runner.model import Environment
+from chaos_runner.environment import Environment
 from chaos_runner.probes import _watched
 from chaos_runner.probes.kubernetes import STALE_S, KubernetesProbe
 

@@ -10,7 +10,7 @@ import pytest
 
 from chaos_runner import api, expect
 from chaos_runner.api import Env, Refused, Unknown
-from chaos_runner.model import Environment
+from chaos_runner.environment import Environment
 from chaos_runner.probes import _addresses
 from chaos_runner.probes.http import HttpProbe
 from chaos_runner.records import Sample

@@ -22,7 +22,7 @@ from chaos_runner.clients.kubernetes.objects import (
 )
 from chaos_runner.clients.kubernetes.services import Endpoint, EndpointConditions, EndpointSlice
 from chaos_runner.clients.kubernetes.workloads import Deployment, WorkloadSpec, WorkloadStatus
-from chaos_runner.model import Environment
+from chaos_runner.environment import Environment
 from chaos_runner.probes import _watched
 from chaos_runner.probes._watched import Kept
 from chaos_runner.probes.kubernetes import METRICS, KubernetesProbe

@@ -18,7 +18,7 @@ import pytest
 
 from chaos_runner import expect
 from chaos_runner.api import Env, Refused, Unknown
-from chaos_runner.model import Environment, ProcessRef
+from chaos_runner.environment import Environment, ProcessRef
 from chaos_runner.probes.command import CommandProbe
 from chaos_runner.probes.process import ProcessProbe
 from chaos_runner.probes.tcp import TcpProbe

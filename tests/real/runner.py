@@ -20,6 +20,7 @@ from chaos_runner.api import LEASE_TTL_S, Doubt, Env, Refused
 from chaos_runner.attend import Attendance
 from chaos_runner.clock import Clock
 from chaos_runner.drive import Drive
+from chaos_runner.environment import Environment, Toxiproxy
 from chaos_runner.faults.http_delay import HttpDelayFault
 from chaos_runner.faults.http_error import HttpErrorFault
 from chaos_runner.faults.proxy_down import ProxyDown
@@ -27,7 +28,6 @@ from chaos_runner.faults.toxic import ToxicFault
 from chaos_runner.guard import GuardianLine
 from chaos_runner.journal import RunJournal
 from chaos_runner.lifecycle import Life
-from chaos_runner.model import Environment, Toxiproxy
 from chaos_runner.records import Outcome, RunEnded, RunStarted
 from chaos_runner.store import Busy, FaultRow, Owner, Stamped
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chaos_runner.model import Cron, Every, Hours, Schedule
 from chaos_runner.schedule import ical, pace, slots
 from chaos_runner.schedule.calendar import Almanac
 from chaos_runner.schedule.recurrence import Closing
 from chaos_runner.schedule.slots import Slot, Terms
+from chaos_runner.when import Cron, Every, Hours, Schedule
 from tests.schedule import walker
 
 ZONES = (

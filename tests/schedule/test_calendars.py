@@ -9,9 +9,9 @@ import pytest
 
 from chaos_runner import configure, timetable
 from chaos_runner.load import Invalid
-from chaos_runner.model import Hours
 from chaos_runner.schedule import calendar, ical, slots, written, zones
 from chaos_runner.schedule.calendar import Almanac
+from chaos_runner.when import Hours
 from tests.schedule import kit
 
 WRAP = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}END:VCALENDAR\r\n"

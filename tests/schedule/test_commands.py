@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from chaos_runner.cli.main import main
-from chaos_runner.model import Every
 from chaos_runner.schedule import preview, slots
+from chaos_runner.when import Every
 from tests.schedule import kit
 from tests.schedule.test_calendars import ONE, folder_of
 

@@ -6,11 +6,11 @@ from datetime import date
 
 import pytest
 
-from chaos_runner.model import Cron, Schedule
 from chaos_runner.schedule import pace
 from chaos_runner.schedule.calendar import Window
 from chaos_runner.schedule.pace import Past
 from chaos_runner.schedule.slots import Slot
+from chaos_runner.when import Cron, Schedule
 
 NOW = 1_800_000_000.0
 SLOT = Slot("s", int(NOW), int(NOW), Window(int(NOW) - 3600, int(NOW) + 3600, date(2027, 1, 15)))

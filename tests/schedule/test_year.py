@@ -12,8 +12,8 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from chaos_runner.model import Cron, Hours
 from chaos_runner.schedule import slots
+from chaos_runner.when import Cron, Hours
 from tests.schedule import kit
 
 CASES = kit.cases(200, 7)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaos_runner.model import Environment, Signal
+from chaos_runner.environment import Environment, Signal
 from chaos_runner.scheduler import decide, gates
 from chaos_runner.scheduler.decide import Slot
 from chaos_runner.scheduler.gates import Asked, Facts

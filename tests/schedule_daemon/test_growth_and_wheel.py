@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from chaos_runner.model import BlastRadius, Check, Experiment, Growth, Pick
+from chaos_runner.model import BlastRadius, Check, Experiment, Pick
 from chaos_runner.scheduler import growth, ranking
 from chaos_runner.scheduler.growth import Ended
 from chaos_runner.scheduler.wheel import SLOTS_MAX, Wheel
+from chaos_runner.when import Growth
 
 GROWTH = Growth(clean=2)
 EXPERIMENT = Experiment(

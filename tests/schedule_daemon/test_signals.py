@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from chaos_runner.model import Environment, Gates, Signal
+from chaos_runner.environment import Environment, Gates, Signal
 from chaos_runner.scheduler.gates import Asked
 from chaos_runner.scheduler.signals import NAMES, Signals
 from chaos_runner.store import Reading

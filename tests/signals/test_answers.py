@@ -14,7 +14,7 @@ from chaos_runner.admission import loud
 from chaos_runner.alerts import Heard
 from chaos_runner.api import Doubt, Env, Refused, Unknown
 from chaos_runner.clients import alertmanager, prometheus, slos, sources
-from chaos_runner.model import Alertmanager, AlwaysOn, Environment, Prometheus, Ratio, Require, Slo
+from chaos_runner.environment import Alertmanager, AlwaysOn, Environment, Prometheus, Ratio, Require, Slo
 from chaos_runner.probes.prometheus import PrometheusProbe
 from tests.clients.hostile import Act, Hostile, reply, reset, serving
 

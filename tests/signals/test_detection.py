@@ -8,7 +8,8 @@ import pytest
 
 from chaos_runner.alerts import Alert, Heard, State, labels_of, meant
 from chaos_runner.detection import Detection, Times
-from chaos_runner.model import Alerts, AlwaysOn, ExpectedAlert
+from chaos_runner.environment import AlwaysOn
+from chaos_runner.model import Alerts, ExpectedAlert
 from chaos_runner.records import AlertGone, AlertSeen, AlertsHeard, AlertsUnheard
 
 AT = 1_800_000_000.0  # the source's time at second 0 of the run

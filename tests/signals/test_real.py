@@ -14,7 +14,7 @@ import pytest
 from chaos_runner import slo
 from chaos_runner.api import Doubt, Env, Refused, Unknown
 from chaos_runner.clients import prometheus, slos, sources
-from chaos_runner.model import Alertmanager, AlwaysOn, Environment, Prometheus, Ratio, Slo, Threshold
+from chaos_runner.environment import Alertmanager, AlwaysOn, Environment, Prometheus, Ratio, Slo, Threshold
 from chaos_runner.probes.prometheus import PrometheusProbe
 from tests.signals import station
 from tests.signals.station import Station

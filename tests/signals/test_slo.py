@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from chaos_runner import configure, openslo, promql, slo
+from chaos_runner.environment import Ratio, Slo, Threshold
 from chaos_runner.load import Invalid
-from chaos_runner.model import Ratio, Slo, Threshold
 
 SHOP = Slo(objective=0.999, ratio=Ratio(bad="bad_total", total="all_total"))
 

@@ -22,8 +22,8 @@ from chaos_runner.api import Doubt, Env, Refused
 from chaos_runner.clients import toxics
 from chaos_runner.clock import Clock
 from chaos_runner.drive import ArmError, Drive
+from chaos_runner.environment import Environment, Toxiproxy
 from chaos_runner.journal import RunJournal
-from chaos_runner.model import Environment, Toxiproxy
 from chaos_runner.records import Outcome, RunEnded, Target
 from chaos_runner.store import FaultRow, Owner, SqliteStore, StoreError
 from chaos_runner.store.database import Database

@@ -17,19 +17,9 @@ from chaos_runner.api import Env
 from chaos_runner.clock import Clock
 from chaos_runner.course import Setting
 from chaos_runner.engine import Engine
+from chaos_runner.environment import Ceilings, Environment, Toxiproxy
 from chaos_runner.journal import RunJournal
-from chaos_runner.model import (
-    Abort,
-    BlastRadius,
-    Ceilings,
-    Check,
-    Environment,
-    Experiment,
-    FaultStep,
-    ParallelStep,
-    Recovery,
-    Toxiproxy,
-)
+from chaos_runner.model import Abort, BlastRadius, Check, Experiment, FaultStep, ParallelStep, Recovery
 from chaos_runner.plan import Plan, Refusal
 from chaos_runner.records import RunStarted
 from chaos_runner.store import Busy, Owner, SqliteStore, Stamped, StoreError

@@ -13,7 +13,7 @@ from chaos_runner.clients.kubernetes.connection import Cluster
 from chaos_runner.clients.kubernetes.kubeconfig import Chosen, ServerEntry
 from chaos_runner.clients.kubernetes.objects import Namespace
 from chaos_runner.clients.kubernetes.users import User
-from chaos_runner.model import Cluster as Settings
+from chaos_runner.environment import Cluster as Settings
 
 SYSTEM = "kube-system"
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")

@@ -11,7 +11,7 @@ from chaos_runner import configure, load
 from chaos_runner.api import Env, Refused
 from chaos_runner.clients.kubernetes import environments, refusals
 from chaos_runner.configure import Configuration
-from chaos_runner.model import Cluster, Environment
+from chaos_runner.environment import Cluster, Environment
 from tests.clients.kubernetes.server import UID, namespace, serving, status
 
 pytestmark = pytest.mark.anyio

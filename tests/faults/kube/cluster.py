@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from chaos_runner.api import Env
-from chaos_runner.model import Ceilings, Cluster, Environment
+from chaos_runner.environment import Ceilings, Cluster, Environment
 from tests.clients.kubernetes.server import UID, Api, Asked, Said, status
 
 _PATH = re.compile(r"/apis?/(?P<api>(?:[^/]+/)?v\d\w*)(?:/namespaces/(?P<space>[^/]+)(?=/))?/(?P<rest>.+)")

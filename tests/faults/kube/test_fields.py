@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from chaos_runner.api import Absent, Doubt, Drifted, Env, Present, Refused, Undo, Unreadable
+from chaos_runner.environment import Environment
 from chaos_runner.faults._nodes import NodeSelector
 from chaos_runner.faults.node_cordon import NodeCordon
 from chaos_runner.faults.node_drain import NodeDrain
 from chaos_runner.faults.scale import Scale, WorkloadSelector
-from chaos_runner.model import Environment
 from chaos_runner.records import Target
 from chaos_runner.testing import check_fault
 from tests.clients.kubernetes.server import Asked, Said, status

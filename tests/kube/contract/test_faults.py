@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from chaos_runner.api import Absent, Drifted, Env, Present, Refused
+from chaos_runner.environment import Cluster, Environment
 from chaos_runner.faults._nodes import NodeSelector
 from chaos_runner.faults._pods import PodSelector
 from chaos_runner.faults.node_cordon import NodeCordon
@@ -18,7 +19,6 @@ from chaos_runner.faults.node_drain import NodeDrain
 from chaos_runner.faults.pod_evict import PodEvict
 from chaos_runner.faults.pod_kill import PodKill
 from chaos_runner.faults.scale import Scale, WorkloadSelector
-from chaos_runner.model import Cluster, Environment
 from chaos_runner.testing import check_fault
 from tests.kube import raw
 from tests.kube.contract.conftest import IMAGE

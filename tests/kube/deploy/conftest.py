@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chaos_runner.api import Env
-from chaos_runner.model import Ceilings, Cluster, Environment
+from chaos_runner.environment import Ceilings, Cluster, Environment
 from tests.kube import plane
 from tests.kube.deploy import site as sites
 from tests.kube.deploy.site import Site

@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 
 from chaos_runner.api import Undo
+from chaos_runner.environment import Environment, Toxiproxy
 from chaos_runner.faults.toxic import ToxicFault
-from chaos_runner.model import Environment, Toxiproxy
 from chaos_runner.records import FaultInjected, FaultReverted, IntentCommitted, RunStarted, Target
 from chaos_runner.store import FaultRow, Owner, Stamped, open_store
 
