@@ -95,6 +95,11 @@ class Connection:
         self.up.rebuild(self.proxy.chain(True))
         self.down.rebuild(self.proxy.chain(False))
 
+    def throttle(self) -> None:
+        """Pauses or resumes both sources: our own answers wait for the client that asks, too."""
+        self.up.throttle()
+        self.down.throttle()
+
     def side_lost(self, side: Side) -> None:
         """The socket is gone: what it sent still arrives, then the other side is closed."""
         side.back.shut()

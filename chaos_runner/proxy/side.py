@@ -59,11 +59,11 @@ class Side(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.back.sink_full = True
-        self.back.throttle()
+        self.connection.throttle()
 
     def resume_writing(self) -> None:
         self.back.sink_full = False
-        self.back.throttle()
+        self.connection.throttle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connected = False

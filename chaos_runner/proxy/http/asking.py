@@ -24,6 +24,10 @@ class Requests(Half):
         self.until = 0.0  # when what is under way may go on
         self.decided: tuple[Head, Exchange] | None = None  # on what a glance did not let pass
 
+    def full(self, share: float) -> bool:
+        """Also while a client does not read its answers: ours would pile up as fast as it asks."""
+        return super().full(share) or (not self.dialogue.deaf and self.dialogue.down.sink_full)
+
     def glance(self, data: bytes) -> bytes | None:
         """A request in one piece that is neither swallowed nor late."""
         dialogue, reader = self.dialogue, self.reader

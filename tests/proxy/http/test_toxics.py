@@ -262,3 +262,17 @@ def test_an_upgraded_connection_is_left_alone(own: toxi.Rig) -> None:
     line.client.sendall(b"GET /never HTTP/1.1\r\n\r\n")
 
     assert line.server.recv(1000) == b"GET /never HTTP/1.1\r\n\r\n"
+
+
+def test_who_asks_and_never_reads_is_not_listened_to_for_ever(shop: Shop) -> None:
+    name = shop.api.toxic("http_error", status=503, body="x" * 60_000)
+    with socket.create_connection((toxi.LOOP, shop.port), timeout=2) as line:
+        for _ in range(400):
+            line.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            time.sleep(0.001)  # one by one: each is an answer of its own
+        toxi.wait_until(lambda: shop.counts(name)["requests"] > 20)
+        assert shop.counts(name)["requests"] < 300, "answers pile up for somebody who does not read"
+        size = 0
+        while size < 400 * 60_000:
+            size += len(line.recv(1 << 20))
+    assert shop.counts(name)["requests"] == 400
