@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from chaos_runner.api import Doubt, Env, Metric, Reading, Refused, Unknown
+from chaos_runner.clock import nursery
 from chaos_runner.model import Where
 from chaos_runner.probes import _watched
 from chaos_runner.probes._watched import Kept, Subject
@@ -97,7 +98,7 @@ class KubernetesProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         import anyio
 
         kept = await _watched.kept(env, self.subject())
-        async with anyio.create_task_group() as group:
+        async with nursery() as group:
             group.start_soon(self._follow, env, kept)
             with anyio.move_on_after(FIRST_S):
                 await kept.told.wait()
@@ -119,6 +120,7 @@ class KubernetesProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
                 await kept.mirror.follow()
             except (Refused, Doubt) as why:
                 kept.trouble = str(why)
+                kept.told.set()
             await anyio.sleep(AGAIN_S)
 
     async def read(self, env: Env) -> Reading:

@@ -162,3 +162,12 @@ async def test_a_cluster_that_cannot_be_reached_is_unknown_with_its_reason() -> 
         with pytest.raises(Unknown, match="has no `cluster:`"):
             await probe.read(env)
     await env.aclose()
+
+
+@pytest.mark.anyio
+async def test_what_goes_wrong_while_it_follows_travels_as_itself() -> None:
+    env, probe = Env("here", Environment()), KubernetesProbe(deployment="a/b")
+    with pytest.raises(Refused, match="not steady"):
+        async with probe.following(env):
+            raise Refused("not steady")
+    await env.aclose()

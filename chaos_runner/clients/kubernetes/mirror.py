@@ -16,6 +16,7 @@ from chaos_runner.api import Doubt, Refused
 from chaos_runner.clients.kubernetes import lists, refusals, watch
 from chaos_runner.clients.kubernetes.connection import Cluster
 from chaos_runner.clients.kubernetes.lists import Object
+from chaos_runner.clock import nursery
 
 LASTS_S = 5
 PAUSE_MIN_S, PAUSE_MAX_S = 0.2, 5.0
@@ -115,7 +116,7 @@ async def following(
     """A mirror that is kept for as long as the block runs. Raises what the first list raises."""
     mirror = Mirror(cluster, kind, namespace, labels, fields, lasts_s)
     await mirror.begin()
-    async with anyio.create_task_group() as group:
+    async with nursery() as group:
         group.start_soon(mirror.follow)
         try:
             yield mirror

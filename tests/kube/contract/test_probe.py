@@ -51,6 +51,7 @@ async def test_ready_pods_are_followed_without_listing_again(ground: Ground, env
 async def test_nodes_and_their_cordons_are_followed(ground: Ground, env: Env) -> None:  # noqa: F811
     probe, path = KubernetesProbe(node=ground.node()), f"/api/v1/nodes/{ground.node()}"
     async with probe.following(env):
+        assert (await probe.read(env)).values["nodes"] == 1, "the first list has come"
         await until(probe, env, lambda it: it["nodes"] == 1 and it["schedulable"] == it["ready"])
         raw.merge(ground, path, {"spec": {"unschedulable": True}})
         try:
