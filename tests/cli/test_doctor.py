@@ -200,7 +200,8 @@ def test_the_guardian_that_was_tried_is_gone_afterwards(call: Call, home: Path) 
     call("doctor")
 
     assert _children() == children
-    assert not set(threading.enumerate()) - threads
+    # An idle thread of anyio's pool ends by itself.
+    assert not [new for new in set(threading.enumerate()) - threads if not new.name.startswith("AnyIO worker")]
 
 
 def _children() -> set[str]:
