@@ -5,7 +5,7 @@ processes: seconds, CPU of their own, peak memory. Of chaosk8s its own `terminat
 stock client; only the call that would delete is replaced. Both pick the same number, and nothing is harmed.
 
 The pages are made anew for each list: a pod is changed before each, and the pocket cluster's log of requests has to
-show pages of that very version. Exit 1 where a limit is missed, or something was not measured.
+show pages of one version that has that change. Exit 1 where a limit is missed, or something was not measured.
 """
 
 from __future__ import annotations
@@ -197,8 +197,10 @@ class PocketCrowd(Crowd):
         pages = asked[-math.ceil(self.pods / PAGE) :]
         versions = {token_version(one["path"]) for one in pages} - {""}
         size = sum(one["bytes"] for one in pages)
-        if versions != {version} or any(f"limit={PAGE}" not in one["path"] for one in pages) or size < self.pods * 1000:
-            raise SystemExit(f"the log has pages of the versions {versions} instead of {version}, {size} bytes")
+        # Heartbeats of nodes count versions, too: the list may be a little newer than the change, never older.
+        newer = len(versions) == 1 and int(min(versions)) >= int(version)
+        if not newer or any(f"limit={PAGE}" not in one["path"] for one in pages) or size < self.pods * 1000:
+            raise SystemExit(f"the log has pages of the versions {versions}, not one from {version} on, {size} bytes")
         if self.touched == 2:
             self.table.row(f"{len(pages)} pages of {PAGE}, made for one list of one version", f"{size / 1e6:.0f} MB")
             self.table.row("  which took the server", f"{sum(one['ms'] for one in pages):.0f} ms")
