@@ -6,11 +6,14 @@ looked through while it is read, so that fifty thousand pods need the memory of 
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+import anyio
 import msgspec
+from anyio.streams.memory import MemoryObjectSendStream
 
 from chaos_runner.api import Doubt, Refused
 from chaos_runner.clients.http import Answer
@@ -18,12 +21,15 @@ from chaos_runner.clients.kubernetes import answers, paths, refusals
 from chaos_runner.clients.kubernetes.connection import CALL_S, Cluster
 from chaos_runner.clients.kubernetes.objects import Meta, Namespace, Place
 from chaos_runner.clients.kubernetes.status import ListMeta
+from chaos_runner.clock import nursery
 
 PAGE = 500
 PAGE_S = 15.0
 PAGE_BYTES_MAX = 128 << 20
 PAGES_MAX = 2000
 STARTS_MAX = 3
+HEAD_BYTES_MAX = 4096
+_CONTINUE = re.compile(rb'"continue":"([^"\\]*)"')
 
 
 class Object(Protocol):
@@ -36,6 +42,7 @@ class Object(Protocol):
 
 
 T = TypeVar("T", bound=Object)
+P = TypeVar("P")
 
 
 class Found(msgspec.Struct, Generic[T], frozen=True):
@@ -50,6 +57,13 @@ class Found(msgspec.Struct, Generic[T], frozen=True):
 class _Page(msgspec.Struct, Generic[T], frozen=True):
     metadata: ListMeta = ListMeta()
     items: list[T] | None = None
+
+
+class _Head(msgspec.Struct, frozen=True):
+    metadata: ListMeta = ListMeta()
+
+
+_HEAD = msgspec.json.Decoder(_Head)
 
 
 def place(kind: type[T]) -> Place:
@@ -102,37 +116,69 @@ async def _pages(
     keep: Callable[[T], bool] | None,
     size: int,
 ) -> Found[T]:
+    """Decodes one page while the next is on its way."""
     kept: list[T] = []
-    seen, token = 0, ""
+    seen = number = 0
+    version = ""
     decoder = msgspec.json.Decoder(_Page[kind])  # type: ignore[valid-type]
-    for number in range(1, PAGES_MAX + 1):
-        asked = paths.query(limit=size, continue_=token, label_selector=labels, field_selector=fields)
-        answer = await cluster.call(
-            "GET", path + asked, limit_s=PAGE_S, body_max=PAGE_BYTES_MAX, paging=True, encoding="gzip"
-        )
-        one = _decoded(decoder, answer, path)
-        items = one.items or []
-        seen += len(items)
-        kept += items if keep is None else [item for item in items if keep(item)]
-        token = one.metadata.continue_
-        if not token:
-            return Found(tuple(kept), one.metadata.resource_version, seen, number)
+    filled, pages = anyio.create_memory_object_stream[bytes](1)
+    async with nursery() as group, pages:
+        group.start_soon(_fetch, cluster, path, labels, fields, size, filled)
+        async for body in pages:
+            one = _decoded(decoder, body, path)
+            items = one.items or []
+            seen, number, version = seen + len(items), number + 1, one.metadata.resource_version
+            kept += items if keep is None else [item for item in items if keep(item)]
+    return Found(tuple(kept), version, seen, number)
+
+
+async def _fetch(
+    cluster: Cluster,
+    path: str,
+    labels: str | None,
+    fields: str | None,
+    size: int,
+    filled: MemoryObjectSendStream[bytes],
+) -> None:
+    """One page after the other, as it came."""
+    token = ""
+    async with filled:
+        for _ in range(PAGES_MAX):
+            asked = paths.query(limit=size, continue_=token, label_selector=labels, field_selector=fields)
+            answer = await cluster.call(
+                "GET", path + asked, limit_s=PAGE_S, body_max=PAGE_BYTES_MAX, paging=True, encoding="gzip"
+            )
+            body = _plain(answer, path)
+            token = _continues(body, path)
+            await filled.send(body)
+            if not token:
+                return
     raise Refused(f"GET {path}: more than {PAGES_MAX} pages of {size}")
 
 
-def _decoded(decoder: msgspec.json.Decoder[_Page[T]], answer: Answer, path: str) -> _Page[T]:
+def _continues(body: bytes, path: str) -> str:
+    """What to ask the next page with; empty for the last one. A server says it before the items."""
+    early = _CONTINUE.search(body, 0, HEAD_BYTES_MAX)
+    if early is not None and b'"items"' not in body[: early.start()]:
+        return early[1].decode()
+    return _decoded(_HEAD, body, path).metadata.continue_
+
+
+def _decoded(decoder: msgspec.json.Decoder[P], body: bytes, path: str) -> P:
     try:
-        body = _plain(answer)
         return decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError, zlib.error) as why:
+    except (msgspec.DecodeError, RecursionError) as why:
         raise Doubt(f"GET {path}: the answer is not in Kubernetes' words: {why}") from None
 
 
-def _plain(answer: Answer) -> bytes:
+def _plain(answer: Answer, path: str) -> bytes:
     if answer.headers.get("content-encoding", "identity") != "gzip":
         return answer.body
     inflate = zlib.decompressobj(wbits=31)
-    body = inflate.decompress(answer.body, PAGE_BYTES_MAX)
+    try:
+        body = inflate.decompress(answer.body, PAGE_BYTES_MAX)
+    except zlib.error as why:
+        raise Doubt(f"GET {path}: the answer is not in Kubernetes' words: {why}") from None
     if inflate.unconsumed_tail:
         raise Doubt(f"a compressed page is above {PAGE_BYTES_MAX} bytes")
     return body
