@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -205,8 +206,11 @@ def test_the_guardian_that_was_tried_is_gone_afterwards(call: Call, home: Path) 
 
 
 def _children() -> set[str]:
-    tasks = Path(f"/proc/{os.getpid()}/task")
-    return {child for task in tasks.iterdir() for child in (task / "children").read_text().split()}
+    found: set[str] = set()
+    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            found |= set((task / "children").read_text().split())
+    return found
 
 
 def test_a_cluster_is_looked_at_and_another_one_than_named_is_a_failure(call: Call, home: Path) -> None:
