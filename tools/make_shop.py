@@ -36,7 +36,7 @@ MANIFESTS = """\
 # kubectl apply -f deploy/shop/shop.yaml. For the other shop: kubectl -n shop set env deployment --all MODE=resilient
 """
 CONFIG = """\
-# The operator's file for docker-compose.yml; the runner there has it as /work/chaos-runner.yaml.
+# The operator's file for docker-compose.yml; the runner there has it as /srv/chaos-runner/chaos-runner.yaml.
 """
 REDIS, REDIS_PORT, REDIS_LISTENER = "redis:7.4-alpine", 6379, 21003
 PROMETHEUS = "prom/prometheus:v2.53.0"
@@ -106,13 +106,13 @@ def _runner() -> Obj:
         "profiles": ["run"],
         "entrypoint": ["chaos-runner"],
         "command": ["doctor", "-e", "compose"],
-        "working_dir": "/work",
+        "working_dir": "/srv/chaos-runner",
         "environment": {"CHAOS_RUNNER_STATE": "/var/lib/chaos-runner/state"},
         "user": "0:0",  # the folder of reports belongs to whoever checked this out
         "volumes": [
-            f"./{SHOP}/chaos-runner.yaml:/work/chaos-runner.yaml:ro",
-            "./experiments:/work/experiments:ro",
-            "./reports:/work/reports",
+            f"./{SHOP}/chaos-runner.yaml:/srv/chaos-runner/chaos-runner.yaml:ro",
+            "./experiments:/srv/chaos-runner/experiments:ro",
+            "./reports:/srv/chaos-runner/reports",
             "state:/var/lib/chaos-runner",
         ],
         "depends_on": {EDGE: {"condition": "service_healthy"}},
