@@ -18,11 +18,12 @@ from typing import Any
 import anyio
 import msgspec
 
-from chaos_runner import admission, configure, container, planning, recover, registry, store, wire
+from chaos_runner import admission, configure, container, notifying, planning, recover, registry, store, wire
 from chaos_runner._version import __version__
-from chaos_runner.api import AlertSource, Doubt, Env, Fault, Refused, Scans, Secretive
+from chaos_runner.api import AlertSource, Doubt, Env, Fault, Notice, Refused, Scans, Secretive
 from chaos_runner.clients import sources
 from chaos_runner.clock import Clock, nursery
+from chaos_runner.config import Notification
 from chaos_runner.engine import Engine, Setting
 from chaos_runner.going_in import PREPARE_S
 from chaos_runner.guard import GuardianLine
@@ -45,6 +46,7 @@ class Order(msgspec.Struct, frozen=True):
     command: tuple[str, ...] = ()
     require_layer: str = ""
     run_id: str = ""  # reserved by a schedule's claim; else a new one
+    told_before: tuple[Notification, ...] = ()  # who wants to know before anything is touched
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -102,9 +104,10 @@ async def run(order: Order, view: View) -> Finished:
         with _opened(order.state_dir, view.tell) as ledger:
             await _recover_first(order, ledger, view)
             admission.check(order.plan, ledger, order.state_dir, order.require_layer)
-            await _check_alerts(order.plan)
-            await _check_targets(order.plan)
-            return await _run(order, ledger, interrupts, view)
+            await _look(order.plan)
+            run_id = order.run_id or new_run_id()
+            await _announce(order, run_id, view.tell)
+            return await _run(order, run_id, ledger, interrupts, view)
 
 
 @contextlib.asynccontextmanager
@@ -146,12 +149,23 @@ async def _recover_first(order: Order, ledger: Store, view: View) -> None:
         raise Refusal(f"{msg}\n  next: chaos-runner recover")
 
 
-async def _check_targets(plan: Plan) -> None:
+async def _look(plan: Plan) -> None:
+    """Raises Refusal where an alert speaks against a run, or another run has its mark on a target. Reads only."""
+    env = open_env(plan.environment, plan.connections)
+    try:
+        if why := await admission.loud(env):
+            msg = f"not started: {why}"
+            raise Refusal(msg)
+        await _check_targets(plan, env)
+    finally:
+        await env.aclose()
+
+
+async def _check_targets(plan: Plan, env: Env) -> None:
     """Raises Refusal where another run, of whatever folder or host, has its mark on a target: before any baseline.
 
-    Reads only; the same is asked again right before each injection.
+    The same is asked again right before each injection.
     """
-    env = open_env(plan.environment, plan.connections)
     try:
         for planned in plan.faults:
             fault: Fault = msgspec.convert(planned.params, registry.faults[planned.kind])
@@ -162,17 +176,31 @@ async def _check_targets(plan: Plan) -> None:
     except (Refused, Doubt, TimeoutError) as why:
         msg = f"not started: {str(why) or f'{planned.target.key} did not answer within {PREPARE_S:g} s'}"
         raise Refusal(msg) from None
-    finally:
-        await env.aclose()
 
 
-async def _check_alerts(plan: Plan) -> None:
-    """Raises Refusal where an alert that must be silent fires, or nobody can tell."""
-    env = open_env(plan.environment, plan.connections)
+async def _announce(order: Order, run_id: str, tell: Callable[[str], None]) -> None:
+    """Tells whoever wants to know, before anything is touched; nobody who is deaf stops the run."""
+    plan = order.plan
+    if not order.told_before:
+        return
+    notice = Notice(
+        run=run_id,
+        experiment=plan.experiment.name,
+        environment=plan.environment,
+        hypothesis=plan.experiment.hypothesis.strip(),
+        targets=tuple(dict.fromkeys(fault.target.key for fault in plan.faults)),
+        undone_by=time.time() + plan.worst_case_s,
+        halt=f"chaos-runner halt --run {run_id}",
+        actor=order.actor,
+    )
+    references = frozenset(one.reference for one in order.told_before)
     try:
-        if why := await admission.loud(env):
-            msg = f"not started: {why}"
-            raise Refusal(msg)
+        env = open_env(plan.environment, plan.connections, references)
+    except Refusal as why:
+        tell(f"warning: not announced: {why}")
+        return
+    try:
+        await notifying.announce(order.told_before, env, notice, registry.notifiers, tell)
     finally:
         await env.aclose()
 
@@ -182,9 +210,8 @@ def _alerts(plan: Plan, env: Env) -> AlertSource | None:
     return sources.source(env, named.wanted()) if named is not None else None
 
 
-async def _run(order: Order, ledger: Store, interrupts: Interrupts, view: View) -> Finished:
-    plan = order.plan
-    run_id, clock = order.run_id or new_run_id(), Clock()
+async def _run(order: Order, run_id: str, ledger: Store, interrupts: Interrupts, view: View) -> Finished:
+    plan, clock = order.plan, Clock()
     readers = planning.readers_of(plan.experiment, registry.probes)
     named = [probe.secrets() for probe in readers.values() if isinstance(probe, Secretive)]
     env = open_env(plan.environment, plan.connections, frozenset(itertools.chain(*named)))

@@ -41,21 +41,25 @@ def read(path: Path | None) -> Configuration:
     """The configuration of this file, or the built-in one. Raises load.Invalid."""
     if path is None:
         return Configuration(BUILT_IN, None)
-    return Configuration(_with_slos(load.load(path, Config, kinds=kinds(), parsers=parsers()).value, path), path)
+    return Configuration(_with_slos(load.load(path, Config, kinds=kinds(), parsers=parsers()), path), path)
 
 
-def _with_slos(config: Config, path: Path) -> Config:
+def _with_slos(loaded: load.Loaded[Config], path: Path) -> Config:
     """With every SLO as its OpenSLO file says it, so that a plan holds all it goes by. Raises load.Invalid."""
+    config = loaded.value
     if not any(one.openslo for environment in config.environments.values() for one in environment.slos.values()):
         return config
     found = {}
     for name, environment in config.environments.items():
-        slos = {key: _slo(one, path, f"environments.{name}.slos.{key}") for key, one in environment.slos.items()}
+        slos = {
+            key: _slo(one, path, loaded, ("environments", name, "slos", key, "openslo"))
+            for key, one in environment.slos.items()
+        }
         found[name] = msgspec.structs.replace(environment, slos=slos)
     return msgspec.structs.replace(config, environments=found)
 
 
-def _slo(one: Slo, path: Path, where: str) -> Slo:
+def _slo(one: Slo, path: Path, loaded: load.Loaded[Config], where: tuple[str, ...]) -> Slo:
     if not one.openslo:
         return one
     from chaos_runner import openslo
@@ -64,7 +68,9 @@ def _slo(one: Slo, path: Path, where: str) -> Slo:
     try:
         said = openslo.read(path.parent / file, inside)
     except openslo.Unreadable as why:
-        raise load.Invalid([load.Problem(str(path), 0, 0, where, str(why))]) from None
+        line, col = loaded.position(where)
+        found = load.Problem(loaded.document.file, line, col, ".".join(where), str(why))
+        raise load.Invalid([found], {loaded.document.file: loaded.document.text}) from None
     return msgspec.structs.replace(said, service=one.service or said.service)
 
 

@@ -14,6 +14,7 @@ from chaos_runner.environment import Ratio, Slo, Threshold
 _UNITS = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _OPS: dict[str, Any] = {"lte": "<=", "lt": "<", "gte": ">=", "gt": ">"}
 DOCUMENTS_MAX = 100
+BYTES_MAX = 1 << 20
 
 
 class Unreadable(Exception):
@@ -143,10 +144,13 @@ def _documents(path: Path) -> list[dict[str, Any]]:
     """The documents of the file, each guarded by itself. Raises Unreadable."""
     try:
         with path.open("rb") as file:
-            text = file.read(1 << 20).decode()
+            content = file.read(BYTES_MAX + 1)
+        text = content.decode()
     except (OSError, UnicodeDecodeError) as why:
         _refuse(path, f"cannot be read: {getattr(why, 'strerror', None) or 'not UTF-8'}")
-    parts = [part for part in re.split(r"(?m)^---\s*$", text) if part.strip()][:DOCUMENTS_MAX]
+    parts = [part for part in re.split(r"(?m)^---\s*$", text) if part.strip()]
+    if len(content) > BYTES_MAX or len(parts) > DOCUMENTS_MAX:
+        _refuse(path, f"is larger than {BYTES_MAX} bytes, or has more than {DOCUMENTS_MAX} documents")
     return [_document(part, path) for part in parts]
 
 

@@ -27,6 +27,8 @@ FILES_MAX = 1000
 SCHEDULES_MAX = 200_000
 ICAL_BYTES_MAX = 4 * 1024 * 1024
 
+Stamp = tuple[int, int, int]
+
 
 class Timetable(msgspec.Struct, frozen=True, eq=False):
     """Schedules by name, calendars by name with their files read, and every file that was read for it."""
@@ -43,7 +45,8 @@ class Timetable(msgspec.Struct, frozen=True, eq=False):
 
     def told(self, schedule: Schedule) -> Told:
         """What its experiment's file says. Raises load.Invalid."""
-        return _told(*_stamp((self.folder / schedule.experiment).absolute()))
+        path = (self.folder / schedule.experiment).absolute()
+        return _told(path, stamp(path))
 
     def terms(self, schedule: Schedule, secret: bytes) -> Terms:
         """Whom it would hit and how long it can take. Raises load.Invalid."""
@@ -171,16 +174,16 @@ def _text(path: Path) -> str:
         raise ValueError(msg) from None
 
 
-def _stamp(path: Path) -> tuple[Path, float, int]:
-    """A file and what changes when it does."""
+def stamp(path: Path) -> Stamp:
+    """What changes when a file does; zeros for none."""
     try:
-        found = path.stat()
+        seen = path.stat()
     except OSError:
-        return path, 0.0, 0
-    return path, found.st_mtime, found.st_size
+        return 0, 0, 0
+    return seen.st_ino, seen.st_size, seen.st_mtime_ns
 
 
 @functools.lru_cache(maxsize=20_000)
-def _told(path: Path, _changed: float, _size: int) -> Told:
+def _told(path: Path, _seen: Stamp) -> Told:
     experiment = files.read_experiment(path).value
     return Told(path, experiment.name, experiment.service, plan.worst_case(experiment))

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from chaos_runner.cli import common
-from chaos_runner.cli.main import USAGE
+from chaos_runner.cli.main import NOTHING_LEARNED, USAGE
 
 EXPERIMENTS = ("slow-payments.yaml", "payments-pod-dies.yaml")
 OF_PODS = {"payments-pod-dies.yaml"}
 LIMIT_S = 300
 SIDES = {"demo": "fragile  ", "demo-resilient": "resilient"}
-NOTHING_LEARNED = 3  # a run's exit code when nothing is known about the system
 WANTED = {"demo": {1, 4}, "demo-resilient": {0}}
 NO_PODS = "the pocket cluster needs Linux: payments are one process here, and experiments on pods are left out"
 
@@ -132,7 +131,7 @@ class Side:
         for experiment in experiments:
             code = self._run(experiment)
             if code == NOTHING_LEARNED:
-                self._say("this run was not measured well enough to say anything, as on a busy machine: once more\n")
+                self._say("nothing was learned from this run, as happens on a busy machine: once more\n")
                 code = self._run(experiment)
             if code is not None:
                 self.codes[str(experiment)] = code

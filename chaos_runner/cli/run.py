@@ -60,10 +60,6 @@ def _run(args: argparse.Namespace, slot: SlotRow | None = None) -> int:
 
         slotted.check(slot, plan, args)
     actor, run_id = (f"schedule {slot.schedule}", slot.run) if slot else (common.actor(), conduct.new_run_id())
-    if any("before" in one.on for one in wanted):
-        from chaos_runner.cli import slotted
-
-        slotted.announce(run_id, actor, plan, wanted)
     order = conduct.Order(
         plan=plan,
         state_dir=state,
@@ -71,6 +67,7 @@ def _run(args: argparse.Namespace, slot: SlotRow | None = None) -> int:
         command=tuple(sys.argv[1:]),
         require_layer=args.require_layer,
         run_id=run_id,
+        told_before=tuple(one for one in wanted if "before" in one.on),
     )
     finished = _conducted(order, plan, args)
     headline = judge.headline(finished.outcome)

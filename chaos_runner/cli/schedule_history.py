@@ -22,15 +22,12 @@ def skips(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace, *, skips_only: bool) -> int:
-    from chaos_runner import store
-    from chaos_runner.store import NoLedger
+    from chaos_runner.cli import schedule_daemon
 
     found: list[SlotRow] = []
-    try:
-        with store.open_store(common.state_dir(args), read_only=True) as ledger:
+    with schedule_daemon.reading(args) as ledger:
+        if ledger is not None:
             found = ledger.slots(args.name or None, "SKIP" if skips_only else None, max(1, min(args.number, 10_000)))
-    except NoLedger as why:
-        common.tell(str(why))
     if args.output == "json":
         common.write_json({"schemaVersion": 1, "decisions": found})
         return 0

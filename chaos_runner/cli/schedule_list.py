@@ -62,9 +62,9 @@ def _rows(items: tuple[Item, ...], ledger: Store | None, now: float) -> list[dic
 
 
 def _next(item: Item, now: float) -> float | None:
-    from chaos_runner.scheduler.wheel import HORIZON_S
+    from chaos_runner.schedule import slots
 
-    slot = next(item.due(now, now + HORIZON_S), None)
+    slot = slots.next_due(item.schedule, item.almanac, int(now), item.terms)
     return slot.due if slot else None
 
 
@@ -72,7 +72,11 @@ def _reach(item: Item, ledger: Store | None) -> str:
     from chaos_runner.scheduler import growth
 
     grows = item.schedule.growth
-    level = growth.level(grows, growth.outcomes(ledger.slots(item.label, "RUN", 500))) if ledger and grows else 0
+    level = (
+        growth.level(grows, growth.outcomes(ledger.slots(item.label, "RUN", growth.OUTCOMES_MAX)))
+        if ledger and grows
+        else 0
+    )
     reach = growth.reach(grows, level)
     return "the file's own" if reach is None else str(reach)
 

@@ -1,4 +1,4 @@
-"""What `run --slot` does besides running: takes the claimed slot, asks every gate again, and says what came of it."""
+"""What `run --slot` does besides running: takes the claimed slot, asks its gates again, and says what came of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from chaos_runner.cli import common
 
 if TYPE_CHECKING:
-    from chaos_runner.config import Notification
     from chaos_runner.plan import Plan
     from chaos_runner.store import Reading, SlotRow
 
@@ -34,7 +33,7 @@ def run(args: argparse.Namespace, perform: Callable[[argparse.Namespace, SlotRow
 
 
 def check(row: SlotRow, plan: Plan, args: argparse.Namespace) -> None:
-    """Every gate once more, with what is true now. Raises Refusal with the first no."""
+    """The gates once more, with what is true now; time was judged at the claim. Raises Refusal with the first no."""
     import anyio
 
     from chaos_runner.plan import Refusal
@@ -45,38 +44,6 @@ def check(row: SlotRow, plan: Plan, args: argparse.Namespace) -> None:
     if why:
         msg = f"not started: {why}"
         raise Refusal(msg)
-
-
-def announce(run: str, actor: str, plan: Plan, wanted: tuple[Notification, ...]) -> None:
-    """Tells whoever wants to know, before anything is touched; nobody who is deaf stops the run."""
-    import functools
-    import time
-
-    import anyio
-
-    from chaos_runner import conduct, notifying, registry
-    from chaos_runner.api import Notice
-    from chaos_runner.plan import Refusal
-
-    listening = tuple(one for one in wanted if "before" in one.on)
-    if not listening:
-        return
-    notice = Notice(
-        run=run,
-        experiment=plan.experiment.name,
-        environment=plan.environment,
-        hypothesis=plan.experiment.hypothesis.strip(),
-        targets=tuple(dict.fromkeys(fault.target.key for fault in plan.faults)),
-        undone_by=time.time() + plan.worst_case_s,
-        halt=f"chaos-runner halt --run {run}",
-        actor=actor,
-    )
-    try:
-        env = conduct.open_env(plan.environment, plan.connections, frozenset(one.reference for one in listening))
-    except Refusal as why:
-        common.tell(f"warning: not announced: {why}")
-        return
-    anyio.run(functools.partial(notifying.announce, listening, env, notice, registry.notifiers, common.tell))
 
 
 async def _read(row: SlotRow, plan: Plan, args: argparse.Namespace) -> tuple[Reading, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,13 +15,10 @@ from chaos_runner.schedule import pace, slots
 from chaos_runner.schedule.calendar import Almanac
 from chaos_runner.schedule.slots import Slot, Terms
 from chaos_runner.scheduler.gates import Asked
-from chaos_runner.timetable import Told
+from chaos_runner.timetable import Stamp, Told, stamp
 from chaos_runner.when import Schedule
 
 DRAWN_FROM = "schedule.secret"
-LOOK_S = 2.0
-
-Stamps = dict[Path, tuple[int, int, int]]
 
 
 class Item(msgspec.Struct, frozen=True, eq=False):
@@ -70,15 +66,10 @@ class Book(msgspec.Struct, frozen=True):
 
     items: tuple[Item, ...]
     environments: Mapping[str, Environment]
-    stamps: Stamps
-    looked: list[float]
+    stamps: dict[Path, Stamp]
 
     def stale(self) -> bool:
-        """Whether one of the files has changed; looked at every two seconds."""
-        now = time.monotonic()
-        if now - self.looked[0] < LOOK_S:
-            return False
-        self.looked[0] = now
+        """Whether one of the files has changed."""
         return any(stamp(path) != seen for path, seen in self.stamps.items())
 
     def seen(self) -> Book:
@@ -99,7 +90,7 @@ def read(config: Path, state_dir: Path) -> Book:
         terms, told = known[key]
         items.append(Item(one, table.almanac(one), terms, told.file, told.name, told.service))
     paths = {config, *table.read_from, *(item.file for item in items)}
-    return Book(tuple(items), table.config.environments, {path: stamp(path) for path in paths}, [time.monotonic()])
+    return Book(tuple(items), table.config.environments, {path: stamp(path) for path in paths})
 
 
 def secret_of(state_dir: Path) -> bytes:
@@ -113,12 +104,3 @@ def secret_of(state_dir: Path) -> bytes:
     with os.fdopen(fd, "wb") as file:
         file.write(secrets.token_bytes(32))
     return path.read_bytes()
-
-
-def stamp(path: Path) -> tuple[int, int, int]:
-    """What changes when a file does; zeros for none."""
-    try:
-        seen = path.stat()
-    except OSError:
-        return 0, 0, 0
-    return seen.st_ino, seen.st_size, seen.st_mtime_ns

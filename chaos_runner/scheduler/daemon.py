@@ -28,8 +28,8 @@ from chaos_runner.scheduler.wheel import Due, Wheel
 from chaos_runner.store import Fenced, SlotRow, Store, StoreError, alive
 
 BACK_S = 3600.0  # a wall clock that was set back by more begins anew
+LOOK_S = 2.0  # between two looks at files, which may be thousands
 LOOKBACK_S = 31 * 86400.0
-OUTCOMES_MAX = 500
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -60,6 +60,7 @@ class Daemon:
         self._timer = Timer(self._fire)
         self._wheel: Wheel[Item] = Wheel((), setting.now())
         self._deciding: float | None = None
+        self._look_at = 0.0  # when files are looked at again
         self._fresh = False  # the lease was taken, and what was missed is not looked at yet
         self._again = asyncio.Event()
         self._bug: BaseException | None = None
@@ -103,7 +104,7 @@ class Daemon:
     async def _beat(self) -> None:
         """One second: the lease, the files, what ended, what is due."""
         self._fresh |= self.lead.renew(self._decided_until)
-        if self._again.is_set() or self.book.stale():
+        if self._again.is_set() or self._files_changed():
             self._again.clear()
             await self._reload()
         now = self.setting.now()
@@ -123,6 +124,13 @@ class Daemon:
             self._wheel.pop(min(self.lead.decided_until, now))
         self.beaten_at = time.monotonic()
         systemd.notify("WATCHDOG=1", f"STATUS={'leads' if self.lead.leads else 'spare'}, {len(self._wheel)} schedules")
+
+    def _files_changed(self) -> bool:
+        now = time.monotonic()
+        if now < self._look_at:
+            return False
+        self._look_at = now + LOOK_S
+        return self.book.stale()
 
     def _decided_until(self) -> float | None:
         """Up to when everything is decided; never less than before."""
@@ -249,7 +257,7 @@ class Daemon:
     async def _claim(self, one: Decided, item: Item) -> None:
         """Claims the slot; if it was free, starts its process."""
         store, schedule = self._store, item.schedule
-        rows = store.slots(item.label, "RUN", OUTCOMES_MAX) if schedule.growth else []
+        rows = store.slots(item.label, "RUN", growth.OUTCOMES_MAX) if schedule.growth else []
         level = growth.level(schedule.growth, growth.outcomes(rows))
         run = self.setting.new_run_id()
         row = decide.row(one, self.setting.now(), run=run, owner=self.lead.holder, level=level)

@@ -10,6 +10,8 @@ from chaos_runner.model import Experiment, Pick
 from chaos_runner.store import SlotRow
 from chaos_runner.when import Growth
 
+OUTCOMES_MAX = 500  # of one schedule: so far back its level is counted
+
 
 class Ended(msgspec.Struct, frozen=True):
     """How one run of a schedule came out, and how far it reached."""

@@ -6,9 +6,8 @@ import itertools
 from collections.abc import Sequence
 
 from chaos_runner.schedule import pace
-from chaos_runner.store import SlotRow, Store
+from chaos_runner.store import FAILURES, SlotRow, Store
 
-FAILURES = ("DEVIATED", "ABORTED", "NOT_REVERTED")
 RUNS_MAX = 100  # of one schedule
 CROWD, CROWD_RUNS_MAX = 50, 100_000  # from so many on all are asked for in one question
 

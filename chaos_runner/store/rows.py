@@ -89,6 +89,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 # --- schedules ---------------------------------------------------------------------------------------------------
 
+FAILURES = ("DEVIATED", "ABORTED", "NOT_REVERTED")  # the headlines after which somebody has to look
 SlotState = Literal["", "CLAIMED", "ATTACHED", "ENDED", "REFUSED", "LOST"]
 
 

@@ -15,11 +15,10 @@ import msgspec
 from chaos_runner.store import codec
 from chaos_runner.store.errors import Fenced, StoreError
 from chaos_runner.store.owner import Owner, alive, boot_id, boot_stamp, since_s
-from chaos_runner.store.rows import Armed, Block, Lease, Paused, Reading, SlotRow
+from chaos_runner.store.rows import FAILURES, Armed, Block, Lease, Paused, Reading, SlotRow
 
 LEADER = "scheduler"
 CLAIM_S = 20.0  # within which the claimed run's process must have attached
-FAILURES = ("DEVIATED", "ABORTED", "NOT_REVERTED")
 
 _INSERT = (
     "INSERT INTO slot (schedule, instant, decision, reason, run, owner, decided_at, state, stamp, environment, "
