@@ -6,12 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
+from chaos_runner.gameday.facts import AnyFact, DayEnded, DayStarted
+from chaos_runner.gameday.facts import Entry as FactEntry
 from chaos_runner.lifecycle import State
 from chaos_runner.records import AnyRecord, Entry, Sample
 from chaos_runner.store.owner import Owner
 from chaos_runner.store.rows import (
     Armed,
     Block,
+    DayRow,
+    Digest,
     FaultRow,
     Lease,
     Paused,
@@ -251,6 +255,56 @@ class Store(Protocol):
 
     def paused(self) -> dict[str, Paused]:
         """Schedule -> who put it aside and why."""
+        ...
+
+    # --- game days -------------------------------------------------------------------------------------------
+
+    def begin_day(self, day_id: str, *, scenario: str, environment: str, owner: Owner, fact: DayStarted) -> int:
+        """Makes a game day durable and returns its epoch, 1. Raises Busy while another one is open."""
+        ...
+
+    def take_day(self, day_id: str, owner: Owner, seen: int) -> int:
+        """Makes `owner` the conductor; the new epoch. Raises Fenced where it is over or the epoch is not `seen`."""
+        ...
+
+    def say(self, day_id: str, fact: AnyFact, epoch: int | None = None) -> int:
+        """Appends a fact and returns its seq: 1, 2, 3 … without gaps. With an epoch it raises Fenced."""
+        ...
+
+    def end_day(self, day_id: str, epoch: int, fact: DayEnded) -> int:
+        """Ends the day. Raises Fenced."""
+        ...
+
+    def day(self, day_id: str) -> DayRow | None:
+        """The day, or None."""
+        ...
+
+    def days(self, limit: int = 50) -> list[DayRow]:
+        """Newest first."""
+        ...
+
+    def open_day(self) -> DayRow | None:
+        """The one that is not over."""
+        ...
+
+    def find_day(self, prefix: str) -> list[str]:
+        """The ids that begin with `prefix`, newest first, at most 20."""
+        ...
+
+    def facts(self, day_id: str, after: int = 0) -> list[FactEntry]:
+        """The facts after the seq `after`, in order. Raises StoreError naming a damaged or missing one."""
+        ...
+
+    def undigested(self, version: int, limit: int = 1000) -> list[str]:
+        """The ended runs without a digest of this version, or with records that are newer than it; oldest first."""
+        ...
+
+    def add_digests(self, rows: Sequence[Digest]) -> None:
+        """Keeps digests of runs in one commit."""
+        ...
+
+    def digests(self, version: int) -> list[Digest]:
+        """All digests of this version, in the order in which their runs began."""
         ...
 
     def close(self) -> None:

@@ -173,3 +173,30 @@ class Paused(msgspec.Struct, frozen=True):
     who: str
     reason: str
     paused_at: float
+
+
+# --- game days ---------------------------------------------------------------------------------------------------
+
+
+class DayRow(msgspec.Struct, frozen=True):
+    """One game day as the ledger knows it; `owner` is its conductor, `facts` how many there are."""
+
+    id: str
+    scenario: str
+    environment: str
+    owner: Owner
+    state: Literal["OPEN", "ENDED"] = "OPEN"
+    epoch: int = 1
+    started_at: float = 0.0
+    ended_at: float | None = None
+    facts: int = 0
+    stamp: str = ""
+
+
+class Digest(msgspec.Struct, frozen=True):
+    """What reports over many runs need of one, made from its first `records` records by renderer `version`."""
+
+    run: str
+    version: int
+    records: int
+    payload: bytes

@@ -150,7 +150,41 @@ def _to_2(con: sqlite3.Connection) -> None:
         con.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_to_1, _to_2)
+V3 = (
+    """CREATE TABLE day (
+        place INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        scenario TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('OPEN', 'ENDED')),
+        epoch INTEGER NOT NULL,
+        owner TEXT NOT NULL,
+        started_at REAL NOT NULL,
+        ended_at REAL,
+        stamp TEXT NOT NULL,
+        facts INTEGER NOT NULL DEFAULT 0)""",
+    """CREATE TABLE fact (
+        day TEXT NOT NULL REFERENCES day (id),
+        seq INTEGER NOT NULL,
+        at REAL NOT NULL,
+        t REAL NOT NULL,
+        payload BLOB NOT NULL,
+        crc INTEGER NOT NULL,
+        PRIMARY KEY (day, seq)) WITHOUT ROWID""",
+    """CREATE TABLE digest (
+        run TEXT PRIMARY KEY REFERENCES run (id),
+        version INTEGER NOT NULL,
+        records INTEGER NOT NULL,
+        payload BLOB NOT NULL)""",
+)
+
+
+def _to_3(con: sqlite3.Connection) -> None:
+    for statement in V3:
+        con.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_to_1, _to_2, _to_3)
 
 
 def migrate(con: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from chaos_runner.gameday.facts import AnyFact, DayEnded, DayStarted
+from chaos_runner.gameday.facts import Entry as FactEntry
 from chaos_runner.lifecycle import State
 from chaos_runner.records import AnyRecord, Entry, Sample
-from chaos_runner.store import codec, disk, history, journal, ledger, slots
+from chaos_runner.store import codec, days, disk, history, journal, ledger, slots
 from chaos_runner.store.database import Database
 from chaos_runner.store.errors import NoLedger, StoreError
 from chaos_runner.store.owner import Owner, boot_stamp
@@ -18,6 +20,8 @@ from chaos_runner.store.reader import Reader
 from chaos_runner.store.rows import (
     Armed,
     Block,
+    DayRow,
+    Digest,
     FaultRow,
     Lease,
     Paused,
@@ -271,6 +275,49 @@ class SqliteStore:
 
     def paused(self) -> dict[str, Paused]:
         return self._db.read(slots.paused)
+
+    # --- game days -------------------------------------------------------------------------------------------
+
+    def begin_day(self, day_id: str, *, scenario: str, environment: str, owner: Owner, fact: DayStarted) -> int:
+        if scarce := self._scarce():
+            raise StoreError(scarce)
+        row = DayRow(id=day_id, scenario=scenario, environment=environment, owner=owner, started_at=self._clock())
+        return self._db.write(lambda con: days.begin_day(con, row, fact))
+
+    def take_day(self, day_id: str, owner: Owner, seen: int) -> int:
+        return self._db.write(lambda con: days.take_day(con, day_id, owner, seen))
+
+    def say(self, day_id: str, fact: AnyFact, epoch: int | None = None) -> int:
+        now = self._clock()
+        return self._db.write(lambda con: days.say(con, day_id, fact, now, epoch))
+
+    def end_day(self, day_id: str, epoch: int, fact: DayEnded) -> int:
+        now = self._clock()
+        return self._db.write(lambda con: days.end_day(con, day_id, epoch, fact, now))
+
+    def day(self, day_id: str) -> DayRow | None:
+        return self._db.read(lambda con: days.day(con, day_id))
+
+    def days(self, limit: int = 50) -> list[DayRow]:
+        return self._db.read(lambda con: days.days(con, limit))
+
+    def open_day(self) -> DayRow | None:
+        return self._db.read(days.open_day)
+
+    def find_day(self, prefix: str) -> list[str]:
+        return self._db.read(lambda con: days.find_day(con, prefix))
+
+    def facts(self, day_id: str, after: int = 0) -> list[FactEntry]:
+        return self._db.read(lambda con: days.facts(con, day_id, after))
+
+    def undigested(self, version: int, limit: int = 1000) -> list[str]:
+        return self._db.read(lambda con: days.undigested(con, version, limit))
+
+    def add_digests(self, rows: Sequence[Digest]) -> None:
+        self._db.write(lambda con: days.add_digests(con, rows))
+
+    def digests(self, version: int) -> list[Digest]:
+        return self._db.read(lambda con: days.digests(con, version))
 
     def close(self) -> None:
         self._db.close()

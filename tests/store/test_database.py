@@ -128,7 +128,7 @@ def test_a_newer_ledger_is_refused_with_both_versions(state: Path) -> None:
     con.close()
 
     for read_only in (False, True):
-        with pytest.raises(StoreError, match=r"schema version 7, written by chaos-runner 9\.9\.9; .* up to 2"):
+        with pytest.raises(StoreError, match=r"schema version 7, written by chaos-runner 9\.9\.9; .* up to 3"):
             open_store(state, read_only=read_only)
 
 
@@ -154,17 +154,17 @@ def test_a_migration_runs_once_and_keeps_the_rows(state: Path) -> None:
     path = ledger(state)
     ran = []
 
-    def to_3(con: sqlite3.Connection) -> None:
-        ran.append(3)
+    def to_4(con: sqlite3.Connection) -> None:
+        ran.append(4)
         con.execute("ALTER TABLE run ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'")
 
     con = sqlite3.connect(path, isolation_level=None)
     for _ in range(2):
-        schema.migrate(con, (*schema.MIGRATIONS, to_3))
+        schema.migrate(con, (*schema.MIGRATIONS, to_4))
     assert con.execute("SELECT id, colour FROM run").fetchall() == [("r1", "grey")]
-    assert con.execute("SELECT version FROM schema").fetchall() == [(1,), (2,), (3,)]
+    assert con.execute("SELECT version FROM schema").fetchall() == [(1,), (2,), (3,), (4,)]
     con.close()
-    assert ran == [3]
+    assert ran == [4]
 
 
 def test_a_migration_that_fails_changes_nothing(state: Path) -> None:
