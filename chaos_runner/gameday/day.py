@@ -37,6 +37,18 @@ from chaos_runner.gameday.facts import (
 )
 from chaos_runner.gameday.scenario import Scenario
 
+_WORDS = (
+    ActionAdded,
+    ActionSettled,
+    Confident,
+    Marked,
+    ObjectiveJudged,
+    Predicted,
+    Present,
+    Said,
+)
+"""What may be taken back: nothing that the day has gone on by."""
+
 
 class StepView(msgspec.Struct):
     """One step as the facts tell it; `runs` are all its attempts, the last one counts."""
@@ -90,6 +102,7 @@ class Day(msgspec.Struct):
     halts: list[tuple[float, HaltAsked]] = msgspec.field(default_factory=list)
     incident: tuple[float, IncidentDeclared] | None = None
     retracted: dict[int, Retracted] = msgspec.field(default_factory=dict)
+    retractable: frozenset[int] = frozenset()  # what people said and did not take back
     last_seq: int = 0
 
     def people(self, role: str) -> tuple[str, ...]:
@@ -110,7 +123,12 @@ def fold(entries: Iterable[Entry]) -> Day:
     """What happened, from the facts in order. Half a history folds as far as it goes."""
     kept = list(entries)
     gone = {one.fact.seq: one.fact for one in kept if isinstance(one.fact, Retracted)}
-    day = Day(id=kept[0].day if kept else "", retracted=gone, last_seq=kept[-1].seq if kept else 0)
+    day = Day(
+        id=kept[0].day if kept else "",
+        retracted=gone,
+        retractable=frozenset(one.seq for one in kept if isinstance(one.fact, _WORDS) and one.seq not in gone),
+        last_seq=kept[-1].seq if kept else 0,
+    )
     for entry in kept:
         if entry.seq not in gone:
             _course(day, entry)
@@ -153,14 +171,19 @@ def _step(day: Day, view: StepView, entry: Entry) -> None:
                 view.runs.append(run)
         case StepEnded(_step, _run, headline, why):
             view.state, view.headline, view.why, view.ended_at = "ended", headline, why, entry.at
-            if day.asked is not None and day.asked.step == view.step:
-                day.asked = None
+            _waits_no_more(day, view)
         case StepSkipped(_step, who, reason):
             view.state, view.skipped_by, view.why, view.ended_at = "skipped", who, reason, entry.at
+            _waits_no_more(day, view)
         case StepRepeated():
             view.state = "waiting"
         case _:
             pass
+
+
+def _waits_no_more(day: Day, view: StepView) -> None:
+    if day.asked is not None and day.asked.step == view.step:
+        day.asked = None
 
 
 def _people(day: Day, entry: Entry) -> None:

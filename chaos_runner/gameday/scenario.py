@@ -33,14 +33,14 @@ class GoNoGo(Value, frozen=True):
 class Tighten(Value, frozen=True):
     """What this day allows less of than the experiment's file; never more."""
 
-    for_: Annotated[Duration | None, Meta(description="each fault stays at most so long", ge=1)] = msgspec.field(
+    for_: Annotated[Duration, Meta(description="each fault stays at most so long", ge=1)] | None = msgspec.field(
         name="for", default=None
     )
-    baseline: Annotated[Duration | None, Meta(description="at least so long a baseline", le=86400)] = None
-    at_once: Annotated[int | None, Meta(ge=1, le=10_000)] = None
-    in_total: Annotated[int | None, Meta(ge=1, le=10_000)] = None
-    percent_of_selector: Annotated[Percent | None, Meta(le=1)] = None
-    violated_for: Annotated[Duration | None, Meta(description="stops after so long a violation", ge=1)] = None
+    baseline: Annotated[Duration, Meta(description="at least so long a baseline", le=86400)] | None = None
+    at_once: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    in_total: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    percent_of_selector: Annotated[Percent, Meta(le=1)] | None = None
+    violated_for: Annotated[Duration, Meta(description="stops after so long a violation", ge=1)] | None = None
 
 
 class On(Value, frozen=True):
@@ -79,11 +79,11 @@ Step = RunStep | AskStep | NoteStep
 class Targets(Value, frozen=True):
     """How fast people and machines want to be; what has no stamp or check reads `not recorded`."""
 
-    detect: Annotated[Duration | None, Meta(description="from the confirmed fault to its detection")] = None
-    acknowledge: Annotated[Duration | None, Meta(description="from detection")] = None
-    mitigate: Annotated[Duration | None, Meta(description="from the confirmed fault")] = None
-    rto: Annotated[Duration | None, Meta(description="from the confirmed fault to the steady state")] = None
-    rpo: Annotated[Duration | None, Meta(description="data lost, as time; needs `rpo_check`")] = None
+    detect: Annotated[Duration, Meta(description="from the confirmed fault to its detection")] | None = None
+    acknowledge: Annotated[Duration, Meta(description="from detection")] | None = None
+    mitigate: Annotated[Duration, Meta(description="from the confirmed fault")] | None = None
+    rto: Annotated[Duration, Meta(description="from the confirmed fault to the steady state")] | None = None
+    rpo: Annotated[Duration, Meta(description="data lost, as time; needs `rpo_check`")] | None = None
     rpo_check: Annotated[str, Meta(description="the check that reads the loss: experiment#check#metric")] = ""
 
 
