@@ -1,4 +1,4 @@
-# Verbs: demo test test-campaign test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons calibrate endurance soak-demo real wheel-test clean
+# Verbs: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons calibrate endurance soak-demo real wheel-test clean
 PY ?= python3
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
@@ -10,6 +10,12 @@ WORKERS ?= 4
 # By files, in the order that tests/conftest.py gives them: what takes longest begins first.
 SHARED := --dist loadfile --no-loadscope-reorder
 CLUSTERS := tests/kube tests/pocket/cluster tests/faults/kube
+# Whole runs in worlds of processes, daemons, and whoever is killed meanwhile.
+DEATHS := tests/demo tests/crash tests/gates tests/guardian tests/real/test_http_stage.py \
+	tests/real/test_http_stage_runs.py tests/real/test_toxiproxy_two_runners.py tests/faults/test_stage.py \
+	tests/faults/test_max_affected.py tests/signals/test_real.py tests/schedule_daemon/test_daemons.py \
+	tests/pocket/test_end_to_end.py tests/pocket/test_world.py
+PAGES := tests/browser
 BENCH_ARGS ?=
 BENCH_PROXY_ARGS ?=
 BENCH_PODS_ARGS ?=
@@ -22,7 +28,7 @@ EXAMPLES ?= 2000
 # Hundreds of Python processes are started: without its cache each compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-campaign test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
+.PHONY: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -37,7 +43,15 @@ demo: .venv/.core
 	$(BIN)/chaos-runner demo
 
 test: .venv/.test
-	$(BIN)/python -m pytest -n $(WORKERS) $(SHARED) -m "not campaign" $(addprefix --ignore=,$(CLUSTERS)) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(SHARED) -m "not campaign" \
+		$(addprefix --ignore=,$(CLUSTERS) $(DEATHS) $(PAGES)) $(PYTEST_ARGS)
+
+test-deaths: .venv/.test
+	$(BIN)/python -m pytest -n $(WORKERS) $(SHARED) -m "not campaign" $(DEATHS) $(PYTEST_ARGS)
+
+# Pages in a real Chromium.
+test-browser: .venv/.test
+	$(BIN)/python -m pytest -n $(WORKERS) $(SHARED) -m "not campaign" $(PAGES) $(PYTEST_ARGS)
 
 # More crash points, seeds, deaths and hostile pages than every change needs.
 test-campaign: .venv/.test
