@@ -18,7 +18,9 @@ from chaos_runner.gameday.facts import (
     Confident,
     DayEnded,
     DayStarted,
+    DrillBegan,
     DrillEnded,
+    EndAsked,
     Entry,
     HaltAsked,
     IncidentDeclared,
@@ -87,6 +89,7 @@ class Day(msgspec.Struct):
     present: dict[str, Present] = msgspec.field(default_factory=dict)
     ticked: dict[int, tuple[float, Ticked]] = msgspec.field(default_factory=dict)
     approved: dict[str, float] = msgspec.field(default_factory=dict)
+    drilling: str = ""  # the run of a drill that goes on
     drill: DrillEnded | None = None
     steps: list[StepView] = msgspec.field(default_factory=list)
     asked: Asked | None = None  # what the day waits for now
@@ -101,6 +104,7 @@ class Day(msgspec.Struct):
     confidence: list[Confident] = msgspec.field(default_factory=list)
     halts: list[tuple[float, HaltAsked]] = msgspec.field(default_factory=list)
     incident: tuple[float, IncidentDeclared] | None = None
+    end_asked: tuple[float, EndAsked] | None = None
     retracted: dict[int, Retracted] = msgspec.field(default_factory=dict)
     retractable: frozenset[int] = frozenset()  # what people said and did not take back
     last_seq: int = 0
@@ -145,7 +149,7 @@ def _course(day: Day, entry: Entry) -> None:
             day.scenario = scenario.from_builtins(fact.scenario)
             day.roles = {role: day.scenario.people(role) for role in day.scenario.roles}
             day.steps = [StepView(step=n) for n in range(len(day.scenario.steps))]
-        case StepBegan() | StepEnded() | StepSkipped() | StepRepeated() if fact.step < len(day.steps):
+        case StepBegan() | StepEnded() | StepSkipped() | StepRepeated() if 0 <= fact.step < len(day.steps):
             _step(day, day.steps[fact.step], entry)
         case Asked():
             day.asked = fact
@@ -153,8 +157,19 @@ def _course(day: Day, entry: Entry) -> None:
             day.answers.append((entry.at, fact))
             if day.asked is not None and day.asked.step == fact.step:
                 day.asked = None
+        case _:
+            _turn(day, entry)
+
+
+def _turn(day: Day, entry: Entry) -> None:
+    fact = entry.fact
+    match fact:
+        case DrillBegan(run):
+            day.drilling = run
         case DrillEnded():
-            day.drill = fact
+            day.drill, day.drilling = fact, ""
+        case EndAsked():
+            day.end_asked = (entry.at, fact)
         case IncidentDeclared():
             day.incident = (entry.at, fact)
         case DayEnded() if day.ended is None:

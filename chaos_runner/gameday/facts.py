@@ -73,6 +73,12 @@ class Approved(Fact, frozen=True):
     who: str
 
 
+class DrillBegan(Fact, frozen=True):
+    """The abort drill is under way; `run` is the reserved id of its harmless run."""
+
+    run: str
+
+
 class DrillEnded(Fact, frozen=True):
     """The lever was pulled for practice: from the pull to the fault gone took `halt_s`; `run` has the records."""
 
@@ -253,6 +259,13 @@ class IncidentDeclared(Fact, frozen=True):
     text: str
 
 
+class EndAsked(Fact, frozen=True):
+    """Somebody wants the day to end: what runs is stopped and undone, then DayEnded follows."""
+
+    who: str
+    reason: str = ""
+
+
 class ConsoleAttached(Fact, frozen=True):
     """Somebody looks at the day and may speak."""
 
@@ -275,6 +288,7 @@ AnyFact = (
     | Present
     | Ticked
     | Approved
+    | DrillBegan
     | DrillEnded
     | StepBegan
     | StepEnded
@@ -295,6 +309,7 @@ AnyFact = (
     | Confident
     | HaltAsked
     | IncidentDeclared
+    | EndAsked
     | ConsoleAttached
     | DayEnded
 )

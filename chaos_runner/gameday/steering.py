@@ -13,6 +13,7 @@ from chaos_runner.gameday.facts import (
     AnyFact,
     Approved,
     Believed,
+    EndAsked,
     HaltAsked,
     IncidentDeclared,
     Predicted,
@@ -172,6 +173,14 @@ def _waiting(day: Day) -> int:
             return view.step
     msg = "no step waits"
     raise ValueError(msg)
+
+
+def end(line: Line, day: Day, speaker: Speaker) -> AnyFact:
+    people = day.people("facilitator")
+    if speaker.who not in people:
+        msg = f"end is for the facilitator ({', '.join(people)}), `halt` and `incident` for everybody; say --by NAME"
+        raise ValueError(msg)
+    return EndAsked(who=speaker.who, reason=typed.wanted(line.text, line, "why"))
 
 
 def halt(line: Line, day: Day, speaker: Speaker) -> AnyFact:

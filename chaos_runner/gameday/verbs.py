@@ -111,6 +111,7 @@ VERBS: dict[str, Verb] = {
     "hand": Verb("hand ROLE NAME[, NAME]", "hand a role over", steering.hand),
     "skip": Verb("skip WHY [--step N]", "leave a step out", steering.skip, ("step",)),
     "repeat": Verb("repeat WHY [--step N]", "run a step once more", steering.repeat, ("step",)),
+    "end": Verb("end WHY", "end the day: what runs is stopped and undone first", steering.end),
     "halt": Verb("halt [WHY]", "stop what runs, now: pulls the environment's lever", steering.halt),
     "incident": Verb("incident TEXT", "it is no exercise any more: halt all, end the day", steering.incident),
     "met": Verb("met OBJECTIVE [TEXT]", "an objective was met", telling.judging("met"), later=True),
