@@ -105,6 +105,20 @@ def _violated(checks: dict[str, tuple[_Clause, ...]], known: Seconds) -> tuple[i
     return hits[0][0], hits[-1][0] + 1.0, f"{hits[0][1]}: {hits[0][2]}"
 
 
+def firsts(run: Run, samples: Sequence[Sample]) -> dict[tuple[str, str], float]:
+    """For each clause that was ever beyond its limit after the injection: when first, in seconds since the start."""
+    since = min((one.injected_t for one in run.faults.values() if one.injected_t is not None), default=None)
+    if since is None:
+        return {}
+    known = _by_second(samples, since)
+    return {
+        (check, clause.text): max(float(min(hits)), since)
+        for check, clauses in _checks(run).items()
+        for n, clause in enumerate(clauses)
+        if (hits := [t for t, cell in known.get(check, {}).items() if _too_bad(clause, cell.get(n, (0, 0, 0)))])
+    }
+
+
 def _too_bad(clause: _Clause, counts: tuple[int, int, int]) -> bool:
     good, bad, _ = counts
     return bad > 0 and bad / (good + bad) > (clause.allowed or 0.0)

@@ -162,18 +162,22 @@ def _said(day: Day, ran: Executed, runs: Sequence[Executed]) -> Iterator[tuple[M
     for _entry, mark in day.marks:
         if _place(mark, runs) is ran:
             yield mark.mark, Stamp(mark.happened_at, mark.source, mark.who, mark.text)
-    for _at, halt in day.halts:
-        if running(runs, halt.asked_at) is ran and ran.run.tripped is not None:
-            yield "halt_asked", Stamp(halt.asked_at, "person", halt.who, halt.reason)
+    pulls = [(halt.asked_at, halt.who, halt.reason) for _, halt in day.halts]
+    if day.incident is not None:
+        pulls.append((day.incident[0], day.incident[1].who, day.incident[1].text))
+    for at, who, why in pulls:
+        if running(runs, at) is ran and ran.run.tripped is not None:
+            yield "halt_asked", Stamp(at, "person", who, why)
 
 
 def _place(mark: Marked, runs: Sequence[Executed]) -> Executed | None:
-    """The run that a mark is about: of its step if it names one, else the one that went on, or had just ended."""
-    mine = [one for one in runs if one.step == mark.step] if mark.step >= 0 else list(runs)
-    before = [one for one in mine if one.run.started_at <= mark.happened_at]
-    if before:
-        return max(before, key=lambda one: one.run.started_at)
-    return min(mine, key=lambda one: one.run.started_at, default=None) if mark.step >= 0 else None
+    """The run that a mark is about: of its step if that had begun, else the one that went on or had just ended.
+
+    Words are filed under the step that goes on when they are said; a backdated one may mean the step before.
+    """
+    mine = [one for one in runs if one.step == mark.step]
+    then = running(mine, mark.happened_at) or running(runs, mark.happened_at)
+    return then or min(mine, key=lambda one: one.run.started_at, default=None)
 
 
 def unplaced(day: Day, runs: Sequence[Executed]) -> list[Marked]:

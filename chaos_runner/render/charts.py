@@ -58,7 +58,7 @@ def _window_label(target: str, kind: str) -> str:
     return f"{text.one_line(kind, 60)} on {text.one_line(target, 90)}"
 
 
-def overview(run: Run, spans: Spans) -> str:
+def overview(run: Run, spans: Spans, id_: str = "overview") -> str:
     """What happened when: the phases above, one lane for each fault."""
     lanes = []
     for one in spans.windows[:LANES_MAX]:
@@ -70,11 +70,11 @@ def overview(run: Run, spans: Spans) -> str:
         lanes.append(svg.Lane(label, tuple(pieces)))
     count = text.counted(len(spans.windows), "fault")
     desc = f"{count} over {text.duration(spans.end)}; the timeline below has it in words."
-    return svg.overview("overview", "What happened when", desc, lanes, frame(run, spans))
+    return svg.overview(id_, "What happened when", desc, lanes, frame(run, spans))
 
 
-def figures(run: Run, plan: Planned, ticks: dict[str, Ticks], spans: Spans) -> list[Figure]:
-    """All charts of a run, in the order of its checks."""
+def figures(run: Run, plan: Planned, ticks: dict[str, Ticks], spans: Spans, prefix: str = "") -> list[Figure]:
+    """All charts of a run, in the order of its checks; `prefix` tells those of several runs on one page apart."""
     shared = frame(run, spans)
     names = [name for name in plan.steady_state if ticks.get(name)] + sorted(set(ticks) - set(plan.steady_state))
     sketches = [one for name in names for one in _sketches(name, plan.steady_state.get(name), ticks[name])]
@@ -82,7 +82,7 @@ def figures(run: Run, plan: Planned, ticks: dict[str, Ticks], spans: Spans) -> l
     most = max(40, min(COLUMNS_MAX, POINTS_MAX // max(1, lines)))
     every = [tick for name in names for tick in (min(ticks[name]), max(ticks[name]))]
     reach = (min(every, default=0), max(every, default=0), most)
-    return [_figure(f"chart-{n}", one, ticks[one.check], shared, reach) for n, one in enumerate(sketches)]
+    return [_figure(f"{prefix}chart-{n}", one, ticks[one.check], shared, reach) for n, one in enumerate(sketches)]
 
 
 def _sketches(name: str, check: Check | None, ticks: Ticks) -> list[_Sketch]:

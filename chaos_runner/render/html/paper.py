@@ -15,9 +15,9 @@ from markupsafe import Markup
 from chaos_runner.render import text
 
 
-def printed(template: str, script: str = "", **view: Any) -> bytes:
-    """The page as UTF-8."""
-    style = _asset("style.css")
+def printed(template: str, script: str = "", more_style: str = "", **view: Any) -> bytes:
+    """The page as UTF-8. Files of another folder of `render` are named with it: `gameday/day.html.j2`."""
+    style = _asset("style.css") + (_asset(more_style) if more_style else "")
     own = Markup(_asset(script)) if script else Markup("")  # noqa: S704 -- a file of this package
     page = (
         _templates()
@@ -58,7 +58,7 @@ def _hash(content: str) -> str:
 
 @functools.cache
 def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8")
+    return resources.files("chaos_runner.render").joinpath(name if "/" in name else f"html/{name}").read_text("utf-8")
 
 
 @functools.cache
