@@ -11,7 +11,7 @@ WORKERS ?= 4
 SHARED := --dist loadfile --no-loadscope-reorder
 CLUSTERS := tests/kube tests/pocket/cluster tests/faults/kube
 # Whole runs in worlds of processes, daemons, and whoever is killed meanwhile.
-DEATHS := tests/demo tests/crash tests/gates tests/guardian tests/real/test_http_stage.py \
+DEATHS := tests/demo tests/crash tests/guardian tests/real/test_http_stage.py \
 	tests/real/test_http_stage_runs.py tests/real/test_toxiproxy_two_runners.py tests/faults/test_stage.py \
 	tests/faults/test_max_affected.py tests/signals/test_real.py tests/schedule_daemon/test_daemons.py \
 	tests/pocket/test_demo.py tests/pocket/test_end_to_end.py tests/pocket/test_world.py
