@@ -5,13 +5,14 @@ that validating a file does not pay for them.
 """
 
 from chaos_runner.load.files import Loaded, load
-from chaos_runner.load.guard import Tree, guard
+from chaos_runner.load.guard import Dialect, Tree, guard
 from chaos_runner.load.nodes import Node, Pair, plain
 from chaos_runner.load.problems import Invalid, Problem, render, to_github, to_json
 from chaos_runner.load.reading import Document, read
 from chaos_runner.load.walk import walk
 
 __all__ = [
+    "Dialect",
     "Document",
     "Invalid",
     "Loaded",

@@ -7,7 +7,7 @@ over events builds frozen nodes, and every dimension of the input has a limit.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -33,6 +33,20 @@ _RANGES = (
 _UNSEEN = frozenset(chr(code) for first, last in _RANGES for code in range(first, last + 1))
 
 
+class Dialect(msgspec.Struct, frozen=True):
+    """What a kind of file may do beyond ours: how plain scalars are read, and how many values aliases may stand for.
+
+    With aliases come merge keys. Every limit of the guard counts what an alias stands for.
+    """
+
+    resolve: Callable[[str], tuple[Kind, Scalar]] = resolve
+    aliased_max: int = 0
+
+
+OURS = Dialect()
+"""YAML 1.2, and nothing that is written in one place and counts in another."""
+
+
 class Tree(msgspec.Struct, frozen=True):
     """A guarded document: its root, unless the file as a whole is unusable, and what the guard refused."""
 
@@ -40,11 +54,11 @@ class Tree(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...] = ()
 
 
-def guard(source: bytes | str, file: str) -> Tree:
+def guard(source: bytes | str, file: str, dialect: Dialect = OURS) -> Tree:
     """The document as nodes. Never raises on any input: whatever is wrong with it is a problem."""
     try:
         text = _text(source, file)
-        return _Builder(file).build(_events(text, file))
+        return _Builder(file, dialect).build(_events(text, file))
     except _Unusable as unusable:
         return Tree(None, (unusable.problem,))
 
@@ -104,8 +118,10 @@ class _Open:
 
 
 class _Builder:
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, dialect: Dialect) -> None:
         self.file = file
+        self.dialect = dialect
+        self.anchored: dict[str, Node] = {}
         self.open: list[_Open] = []
         self.root: Node | None = None
         self.count = 0
@@ -126,10 +142,26 @@ class _Builder:
         elif isinstance(event, yaml.CollectionEndEvent):
             self._end(event)
         elif isinstance(event, yaml.AliasEvent):
-            self._report(event, f"the alias *{cut(str(event.anchor))} is not allowed; write the value itself")
-            self._add(self._node("bad", event))
+            self._add(self._aliased(event))
         elif isinstance(event, yaml.DocumentStartEvent):
             self._document(event)
+
+    def _aliased(self, event: Any) -> Node:
+        name = str(event.anchor)
+        if not self.dialect.aliased_max:
+            self._report(event, f"the alias *{cut(name)} is not allowed; write the value itself")
+            return self._node("bad", event)
+        node = self.anchored.get(name)
+        if node is None:
+            self._report(event, f"the alias *{cut(name)} stands inside of what it names, or for nothing")
+            return self._node("bad", event)
+        size, height = _measured(node, self.dialect.aliased_max)
+        self.count += size - 1
+        if len(self.open) + height > DEPTH_MAX:
+            self._refuse(event, f"with its aliases the file is nested deeper than {DEPTH_MAX} levels")
+        if self.count > self.dialect.aliased_max:
+            self._refuse(event, f"with its aliases the file has more than {self.dialect.aliased_max} values")
+        return node
 
     def _document(self, event: Any) -> None:
         if self.root is not None:
@@ -146,7 +178,24 @@ class _Builder:
     def _end(self, event: Any) -> None:
         done = self.open.pop()
         kind: Kind = "bad" if done.bad else done.kind
-        self._add(self._node(kind, done.event, event, items=tuple(done.items), pairs=tuple(done.pairs)))
+        pairs = self._merged(done.pairs) if self.dialect.aliased_max else tuple(done.pairs)
+        self._add(self._anchor(done.event, self._node(kind, done.event, event, items=tuple(done.items), pairs=pairs)))
+
+    def _anchor(self, event: Any, node: Node) -> Node:
+        if event.anchor is not None:
+            self.anchored[event.anchor] = node
+        return node
+
+    def _merged(self, pairs: list[Pair]) -> tuple[Pair, ...]:
+        """The pairs with those that `<<` brings in; what is written out wins, then the first that brings a key."""
+        own = [pair for pair in pairs if not _merges(pair.key)]
+        known = {pair.key.value for pair in own}
+        for pair in pairs:
+            brought = (pair.value.items or (pair.value,)) if _merges(pair.key) else ()
+            for other in brought:
+                own += [one for one in other.pairs if one.key.value not in known]
+                known |= {one.key.value for one in other.pairs}
+        return tuple(own)
 
     def _scalar(self, event: Any) -> Node:
         if len(event.value) > SCALAR_MAX:
@@ -154,13 +203,13 @@ class _Builder:
         if self._decorated(event):
             return self._node("bad", event)
         if not event.implicit[0]:
-            return self._quoted(event)
+            return self._anchor(event, self._quoted(event))
         try:
-            kind, value = resolve(event.value)
+            kind, value = self.dialect.resolve(event.value)
         except ValueError as wrong:
             self._report(event, str(wrong))
             return self._node("bad", event)
-        return self._node(kind, event, value=value)
+        return self._anchor(event, self._node(kind, event, value=value))
 
     def _quoted(self, event: Any) -> Node:
         if (unseen := _first_unseen(event.value)) is not None:
@@ -171,7 +220,7 @@ class _Builder:
 
     def _decorated(self, event: Any) -> bool:
         """Whether an explicit tag makes the node unusable; an anchor is only reported."""
-        if event.anchor is not None:
+        if event.anchor is not None and not self.dialect.aliased_max:
             self._report(event, f"the anchor &{cut(event.anchor)} is not allowed; remove it")
         if event.tag is None:
             return False
@@ -193,7 +242,7 @@ class _Builder:
             self._pair(self.open[-1], node)
 
     def _key(self, node: Node) -> Node:
-        message = _key_problem(node)
+        message = "" if self.dialect.aliased_max and _merges(node) else _key_problem(node)
         if not message:
             return node
         self.problems.append(Problem(self.file, node.line, node.col, "", message))
@@ -222,9 +271,23 @@ class _Builder:
         raise _Unusable(self.file, event.start_mark.line + 1, event.start_mark.column + 1, message)
 
 
+def _merges(key: Node) -> bool:
+    return key.kind == "text" and key.value == "<<" and not key.quoted
+
+
+def _measured(node: Node, most: int) -> tuple[int, int]:
+    """How many values it holds, itself included, and how many levels; counting ends above `most`."""
+    count, height, left = 0, 0, [(node, 1)]
+    while left and count <= most:
+        one, level = left.pop()
+        count, height = count + 1, max(height, level)
+        left += [(child, level + 1) for child in (*one.items, *(pair.value for pair in one.pairs))]
+    return count, height
+
+
 def _key_problem(node: Node) -> str:
     if node.kind == "text":
-        if node.value == "<<" and not node.quoted:
+        if _merges(node):
             return "the merge key << is not allowed; write the keys themselves"
         return ""
     if node.kind in {"map", "list"}:

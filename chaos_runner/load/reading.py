@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 import msgspec
 
 from chaos_runner import spelling
-from chaos_runner.load.guard import BYTES_MAX, guard
+from chaos_runner.load.guard import BYTES_MAX, OURS, Dialect, guard
 from chaos_runner.load.nodes import Node
 from chaos_runner.load.problems import Invalid, Problem
 
@@ -37,11 +37,11 @@ class Document(msgspec.Struct, frozen=True):
         return hashlib.sha256(self.content).hexdigest()
 
 
-def read(path: str | os.PathLike[str]) -> Document:
+def read(path: str | os.PathLike[str], dialect: Dialect = OURS) -> Document:
     """The guarded file. Raises Invalid when it cannot be read or has no usable root."""
     file = os.fspath(path)
     content = _content(file)
-    tree = guard(content, file)
+    tree = guard(content, file, dialect)
     if tree.root is None:
         raise Invalid(tree.problems, {file: _as_text(content)})
     return Document(file, content, tree.root, tree.problems)
