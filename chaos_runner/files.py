@@ -45,12 +45,17 @@ def _experiment(document: Document) -> Loaded[Experiment]:
 
 
 def read_any(path: Path) -> Loaded[Any]:
-    """A valid file of any kind, told by its `kind:`. Raises load.Invalid."""
+    """A valid file of any kind, told by its `kind:`; Chaos Toolkit's by their shape. Raises load.Invalid."""
     document = load.read(path)
     root = document.root
     kind = root.get("kind") if root.kind == "map" else None
     if kind is not None and kind.value == "experiment/v1":
         return _experiment(document)
+    if kind is None and root.get("method") is not None:
+        from chaos_runner.chaostoolkit import reading
+
+        if reading.is_one(root):
+            return reading.loaded(path)
     types = (Experiment, Config, Checks, Schedules, ClosedDays)
     return load.load(document, *types, kinds=kinds(), parsers=configure.parsers())
 

@@ -21,27 +21,29 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 when every file is valid, 2 otherwise."""
-    found = [(file, _problems_of(file)) for file in args.files]
+    found = [(file, *_read(file)) for file in args.files]
     if args.output == "json":
         from chaos_runner.load import to_json
 
-        problems = [problem for _file, invalid in found if invalid for problem in invalid.problems]
+        problems = [problem for _file, invalid, _notes in found if invalid for problem in invalid.problems]
         sys.stdout.write(to_json(problems) + "\n")
     else:
-        for file, invalid in found:
-            _print(file, invalid, args.output)
-    return 2 if any(invalid for _file, invalid in found) else 0
+        for file, invalid, notes in found:
+            _print(file, invalid, notes, args.output)
+    return 2 if any(invalid for _file, invalid, _notes in found) else 0
 
 
-def _problems_of(file: Path) -> Invalid | None:
+def _read(file: Path) -> tuple[Invalid | None, tuple[Any, ...]]:
+    """What is wrong with a file, and what was noted of it."""
     try:
-        files.read_any(file)
+        return None, files.read_any(file).notes
     except Invalid as invalid:
-        return invalid
-    return None
+        return invalid, ()
 
 
-def _print(file: Path, invalid: Any, output: str) -> None:
+def _print(file: Path, invalid: Any, notes: tuple[Any, ...], output: str) -> None:
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     if invalid is None:
         print(f"{file}: valid")
     elif output == "github":

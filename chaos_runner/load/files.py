@@ -22,11 +22,12 @@ _LOOKED_AT = 50
 
 
 class Loaded(msgspec.Struct, Generic[T], frozen=True):
-    """A valid file as a value. `shared` are the files its `use:` named."""
+    """A valid file as a value. `shared` are the files its `use:` named, `notes` what its author may want to know."""
 
     value: T
     document: Document
     shared: tuple[Document, ...] = ()
+    notes: tuple[Problem, ...] = ()
 
     def position(self, path: Path) -> tuple[int, int]:
         """Line and column of the value at a path, or of the nearest one above it."""
