@@ -27,14 +27,16 @@ def append(con: sqlite3.Connection, run_id: str, stamped: Stamped) -> int:
     return seq
 
 
-def records(con: sqlite3.Connection, run_id: str) -> list[Entry]:
-    """All records in order. Raises StoreError naming the first that is damaged or missing."""
-    rows = con.execute("SELECT seq, at, t, payload, crc FROM record WHERE run = ? ORDER BY seq", (run_id,)).fetchall()
-    for wanted, row in enumerate(rows, start=1):
+def records(con: sqlite3.Connection, run_id: str, after: int = 0) -> list[Entry]:
+    """The records after the seq `after`, in order. Raises StoreError naming the first that is damaged or missing."""
+    rows = con.execute(
+        "SELECT seq, at, t, payload, crc FROM record WHERE run = ? AND seq > ? ORDER BY seq", (run_id, after)
+    ).fetchall()
+    for wanted, row in enumerate(rows, start=after + 1):
         if row[0] != wanted:
             raise _missing(run_id, wanted)
-    if len(rows) != _count(con, run_id):
-        raise _missing(run_id, len(rows) + 1)
+    if len(rows) != max(0, _count(con, run_id) - after):
+        raise _missing(run_id, after + len(rows) + 1)
     return [codec.to_entry(run_id, row) for row in rows]
 
 
@@ -43,10 +45,12 @@ def add_samples(con: sqlite3.Connection, run_id: str, rows: Sequence[tuple[bytes
     con.executemany("INSERT INTO sample (run, payload, crc) VALUES (?, ?, ?)", [(run_id, *row) for row in rows])
 
 
-def samples(con: sqlite3.Connection, run_id: str) -> list[Sample]:
-    """All samples in the order they came. Raises StoreError naming the first damaged one."""
-    rows = con.execute("SELECT payload, crc FROM sample WHERE run = ? ORDER BY place", (run_id,)).fetchall()
-    return [codec.to_sample(run_id, n, row) for n, row in enumerate(rows, start=1)]
+def samples(con: sqlite3.Connection, run_id: str, after: int = 0) -> list[Sample]:
+    """The samples after the first `after`, in the order they came. Raises StoreError naming the first damaged one."""
+    rows = con.execute(
+        "SELECT payload, crc FROM sample WHERE run = ? ORDER BY place LIMIT -1 OFFSET ?", (run_id, after)
+    ).fetchall()
+    return [codec.to_sample(run_id, n, row) for n, row in enumerate(rows, start=after + 1)]
 
 
 def late_t(con: sqlite3.Connection, run_id: str, now: float) -> float:

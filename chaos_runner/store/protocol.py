@@ -126,12 +126,12 @@ class Store(Protocol):
         """Appends the samples of a tick in one commit."""
         ...
 
-    def records(self, run_id: str) -> list[Entry]:
-        """All records of a run in order. Raises StoreError naming run and seq of a damaged or missing one."""
+    def records(self, run_id: str, after: int = 0) -> list[Entry]:
+        """The records with a seq above `after`, in order. Raises StoreError naming run and seq of a damaged one."""
         ...
 
-    def samples(self, run_id: str) -> list[Sample]:
-        """All samples of a run in the order they came. Raises StoreError naming the first damaged one."""
+    def samples(self, run_id: str, after: int = 0) -> list[Sample]:
+        """The samples that came after the first `after`, in order. Raises StoreError naming the first damaged one."""
         ...
 
     # --- finding runs ----------------------------------------------------------------------------------------

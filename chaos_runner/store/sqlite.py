@@ -174,11 +174,11 @@ class SqliteStore:
         if rows := [codec.from_sample(sample) for sample in samples]:
             self._db.write(lambda con: journal.add_samples(con, run_id, rows))
 
-    def records(self, run_id: str) -> list[Entry]:
-        return self._db.read(lambda con: journal.records(con, run_id))
+    def records(self, run_id: str, after: int = 0) -> list[Entry]:
+        return self._db.read(lambda con: journal.records(con, run_id, after))
 
-    def samples(self, run_id: str) -> list[Sample]:
-        return self._db.read(lambda con: journal.samples(con, run_id))
+    def samples(self, run_id: str, after: int = 0) -> list[Sample]:
+        return self._db.read(lambda con: journal.samples(con, run_id, after))
 
     def run(self, run_id: str) -> RunRow | None:
         return self._db.read(lambda con: history.run(con, run_id))

@@ -138,6 +138,22 @@ def test_samples_come_back_as_they_were_and_in_order(store: SqliteStore) -> None
     assert store.samples("r1") == [one for samples in ticks for one in samples]
 
 
+def test_whoever_follows_a_run_reads_only_what_is_new(store: SqliteStore, state: Path) -> None:
+    begin(store)
+    for n in range(3):
+        store.append("r1", note(str(n)), n, n)
+        store.add_samples("r1", [sample("shoppers", n)])
+    begin(store, "r2")
+    store.add_samples("r2", [sample("x", 9)])
+
+    assert [one.seq for one in store.records("r1", after=2)] == [3, 4]
+    assert [one.tick for one in store.samples("r1", after=1)] == [1, 2]
+    assert store.records("r1", after=4) == store.samples("r1", after=3) == store.samples("r1", after=99) == []
+    tamper(state, "DELETE FROM record WHERE run = 'r1' AND seq = ?", 4)
+    with pytest.raises(StoreError, match="record 4 of run r1"):
+        store.records("r1", after=2)
+
+
 def test_a_damaged_sample_is_an_error_that_names_it(store: SqliteStore, state: Path) -> None:
     begin(store)
     store.add_samples("r1", [sample("a", 0), sample("a", 1)])
