@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from chaos_runner.cli import drawing
 from chaos_runner.cli.pump import Write
-from chaos_runner.cli.scene import Scene
+from chaos_runner.console import drawing
+from chaos_runner.console.scene import Scene
 from chaos_runner.plan import Plan
 from chaos_runner.records import Entry
 from chaos_runner.ticks import Status

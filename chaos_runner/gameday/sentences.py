@@ -68,11 +68,15 @@ def _course(fact: AnyFact, scenario: Scenario | None) -> str:  # noqa: C901 -- o
             return f"Waiting for {' or '.join(of) or 'somebody'}: {question}"
         case facts.Answered(_step, who, role, answer, reason):
             return f"{who}{f' ({role})' if role else ''} said {answer}{_why(reason)}"
+        case facts.DrillBegan(run):
+            return "The abort drill began" + (f" (run {run})" if run else "")
         case facts.DrillEnded(_run, who, halt_s, why):
             took = f"{halt_s:.2f} s from the pull to the fault gone" if halt_s is not None else "no time was taken"
             return f"Drill ended, lever pulled by {who}: {took}{_why(why)}"
         case facts.IncidentDeclared(who, text):
             return f"REAL INCIDENT, declared by {who}: {text}"
+        case facts.EndAsked(who, reason):
+            return f"{who} wants the day to end{_why(reason)}"
         case facts.DayEnded(how, why, who):
             by = "" if who == "conductor" else f", by {who}"
             return f"{ENDS.get(how, how)}{by}{_why(why)}"

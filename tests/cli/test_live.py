@@ -14,10 +14,11 @@ import msgspec
 import pytest
 
 from chaos_runner import histogram
-from chaos_runner.cli import drawing, live
+from chaos_runner.cli import live
 from chaos_runner.cli.picture import Picture
 from chaos_runner.cli.pump import Pump, writer
-from chaos_runner.cli.scene import Scene
+from chaos_runner.console import drawing
+from chaos_runner.console.scene import Scene
 from chaos_runner.environment import Environment
 from chaos_runner.expect import clause
 from chaos_runner.model import BlastRadius, Check, Experiment, FaultStep

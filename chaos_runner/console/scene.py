@@ -11,6 +11,7 @@ import msgspec
 
 from chaos_runner import expect, histogram, records
 from chaos_runner.expect import Clause, allowance
+from chaos_runner.gameday.running import CheckShown, FaultShown, Running
 from chaos_runner.model import Check
 from chaos_runner.plan import Plan
 from chaos_runner.records import ClauseCount, Entry, Sample
@@ -104,6 +105,22 @@ class Scene:
         """Seconds until the present wait is over at the latest."""
         return max(0.0, self.until_t - self.now)
 
+    def shown(self) -> Running:
+        """The run as it stands, as values."""
+        fault_open = self.phase == "fault"
+        return Running(
+            run=self.run,
+            title=self.title,
+            environment=self.environment,
+            phase=self.phase,
+            step=self.step,
+            steps=self.steps,
+            now=self.now,
+            left_s=self.left_s,
+            checks=tuple(_check_shown(view, fault_open) for view in self.checks.values()),
+            faults=tuple(_fault_shown(line, self.now) for line in self.faults.values()),
+        )
+
     def hear(self, entry: Entry) -> None:
         """Takes a record in."""
         self.run, self.now = entry.run, max(self.now, entry.t)
@@ -149,6 +166,15 @@ class Scene:
 def _check_view(name: str, check: Check) -> CheckView:
     title = text.one_line(check.title or name, 60)
     return CheckView(title, check, [Tally(clause) for clause in check.clauses()], deque(maxlen=SPARK))
+
+
+def _check_shown(view: CheckView, fault_open: bool) -> CheckShown:
+    now = ", ".join(tally.last for tally in view.tallies if tally.last)
+    return CheckShown(view.title, view.word(fault_open), now, view.spark(), view.margin)
+
+
+def _fault_shown(line: FaultLine, now: float) -> FaultShown:
+    return FaultShown(line.title, line.state, None if line.ends_t is None else max(0.0, line.ends_t - now))
 
 
 def _take(view: CheckView, sample: Sample) -> None:
