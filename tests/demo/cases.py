@@ -22,17 +22,18 @@ from tests.demo import observer, trial
 SHORT = {"baseline": "10s", "for": "12s"}
 # The fragile shop fails once all four of its connections happened to be drawn: in 12 s that fails to come about once
 # in 600 runs, in the 15 s of the file once in 4 000 (simulated).
-WHOLE_LENGTH = {"payments-flaky"}
+# A node is silent for ten seconds before anybody does without it.
+WHOLE_LENGTH = {"payments-flaky", "payments-node-silent"}
 # Payments are two pods of a pocket cluster, as in the demo; for the others they are one process, as where no such
 # cluster can be, which is cheaper.
 OF_PODS = {"payments-pod-dies", "payments-pod-evicted", "payments-node-drained", "payments-scaled-down"}
-IN_PODS = OF_PODS | {"slow-payments", "payments-paused"}
+IN_PODS = OF_PODS | {"slow-payments", "payments-paused", "payments-node-silent"}
 ELSEWHERE = {"redis-slow"}  # needs a Redis: tests/real
 NO_CONTRAST = {"payments-slow-close", "payments-slow-health"}  # the fragile shop holds as well, as its file says
 # The fragile shop fails here as under payments-503, slow-catalog and payments-pod-dies; a trial takes 40 s, and those
 # three are enough.
 SEEN_ELSEWHERE = {"payments-429", "payments-500-after", "catalog-slow-but-healthy"}
-SEEN_ELSEWHERE |= {"payments-pod-evicted", "payments-node-drained"}
+SEEN_ELSEWHERE |= {"payments-pod-evicted", "payments-node-drained", "payments-retry-storm"}
 
 PAST_THE_PROXY = """\
 kind: experiment/v1

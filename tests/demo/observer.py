@@ -171,8 +171,9 @@ class Watch:
                 everyone = everybody()
                 self.family |= family(self._runner, everyone)
                 here = payments(self._world, everyone)
+                world = family(self._world, everyone)
                 self.payments_least = min(self.payments_least, len(here))
-            frozen = any(stat(pid)[0] == "T" for pid, _ in here)
+            frozen = any(stat(pid)[0] == "T" for pid, _ in world)
             if (
                 frozen
                 or not here >= self.payments  # a new pod may be there before the next look
