@@ -56,7 +56,13 @@ def read_any(path: Path) -> Loaded[Any]:
 
         if reading.is_one(root):
             return reading.loaded(path)
-    types = (Experiment, Config, Checks, Schedules, ClosedDays)
+    from chaos_runner.gameday.scenario import Scenario
+
+    if kind is not None and kind.value == "scenario/v1":
+        from chaos_runner import scenarios
+
+        return scenarios.of(document).loaded
+    types = (Experiment, Scenario, Config, Checks, Schedules, ClosedDays)
     return load.load(document, *types, kinds=kinds(), parsers=configure.parsers())
 
 
@@ -111,11 +117,12 @@ def _unconfirmable(experiment: Experiment) -> Iterator[Where]:
         for n, one in enumerate(step.confirm):
             if one.check and one.check not in known:
                 yield (*path, "confirm", n), spelling.unknown("check", one.check, known)
-            elif one.check and (why := _unmeasured(one.metric, known[one.check])):
+            elif one.check and (why := unmeasured(one.metric, known[one.check])):
                 yield (*path, "confirm", n), why
 
 
-def _unmeasured(name: str, check: Check) -> str:
+def unmeasured(name: str, check: Check) -> str:
+    """Why a check does not measure this; empty where it does."""
     metrics = _probe(check).metrics()
     return "" if any(metric.covers(name) for metric in metrics) else _no_metric(name, metrics, check)
 

@@ -18,7 +18,7 @@ export PIP_CONSTRAINT="$root/constraints.txt" PIP_DISABLE_PIP_VERSION_CHECK=1
 rm -rf .venv-wheel
 "${PY:-python3}" -m venv .venv-wheel
 "$bin/pip" install --quiet "$away"/dist/*.whl
-cp -R tests tools docs experiments pyproject.toml "$away/"
+cp -R tests tools docs experiments scenarios pyproject.toml "$away/"
 cd "$away"
 unset PYTHONPATH
 echo "wheel: $(ls dist)"
@@ -28,12 +28,12 @@ echo "wheel: $(ls dist)"
 import pathlib, sys, chaos_runner
 home = pathlib.Path(chaos_runner.__file__).resolve()
 assert home.is_relative_to(pathlib.Path(sys.prefix).resolve()), home
-assert (home.parent / "_bundled" / "experiments").is_dir()
+assert all((home.parent / "_bundled" / name).is_dir() for name in ("experiments", "scenarios"))
 assert (home.parent / "py.typed").is_file(), "not marked as typed"
 '
 "$bin/chaos-runner" --help >/dev/null
 bundled=$("$bin/python" -P -c 'from chaos_runner import files; print(files.bundled())')
-"$bin/chaos-runner" validate "$bundled"/*.yaml
+"$bin/chaos-runner" validate "$bundled"/*.yaml "$bundled"/../scenarios/*.yaml
 "$bin/chaos-runner" demo up --state state
 "$bin/chaos-runner" plan "$bundled/slow-payments.yaml" -e demo --state state
 "$bin/chaos-runner" demo down --state state

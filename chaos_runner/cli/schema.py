@@ -42,6 +42,7 @@ def of(kind: str) -> dict[str, Any]:
 def types() -> dict[str, Any]:
     """File kind -> the type of such a file."""
     from chaos_runner.config import Checks, Config
+    from chaos_runner.gameday.scenario import Scenario
     from chaos_runner.model import Experiment
 
-    return {"experiment": Experiment, "config": Config, "checks": Checks}
+    return {"experiment": Experiment, "scenario": Scenario, "config": Config, "checks": Checks}

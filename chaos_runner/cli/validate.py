@@ -13,7 +13,9 @@ from chaos_runner.load import Invalid
 
 def options(parser: argparse.ArgumentParser) -> None:
     """The command line of `validate`."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="experiments, checks or chaos-runner.yaml")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="experiments, scenarios, checks or chaos-runner.yaml"
+    )
     parser.add_argument(
         "-o", "--output", choices=["text", "json", "github"], default="text", help="github: annotations for a pipeline"
     )

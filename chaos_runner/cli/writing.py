@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 SCHEMAS = ".chaos-runner-schema"
-KINDS = ("experiment", "config", "checks")
+KINDS = ("experiment", "scenario", "config", "checks")
 
 
 def placed(path: Path, text: str) -> bool:

@@ -41,7 +41,7 @@ def test_a_part_of_a_file_is_explained_and_a_typo_is_named(call: Call) -> None:
     assert call("explain", "toxic", "-o", "json").json["schemaVersion"] == 1
 
 
-@pytest.mark.parametrize("kind", ["experiment", "config", "checks"])
+@pytest.mark.parametrize("kind", ["experiment", "scenario", "config", "checks"])
 def test_a_schema_is_draft_7_and_the_committed_one(kind: str, call: Call) -> None:
     said = call("schema", kind)
 

@@ -225,5 +225,5 @@ def test_the_image_is_built_from_what_the_package_needs_and_runs_as_nobody_speci
     assert not any(word in line for line in last for word in ("ARG ", "SECRET", "TOKEN", "PASSWORD"))
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"
     assert all((ROOT / name).exists() for name in kept)
-    needed = {"chaos_runner", "experiments", "pyproject.toml", "constraints.txt", "README.md", "LICENSE"}
+    needed = {"chaos_runner", "experiments", "scenarios", "pyproject.toml", "constraints.txt", "README.md", "LICENSE"}
     assert set(kept) == needed
