@@ -40,8 +40,11 @@ def level(growth: Growth | None, outcomes: Iterable[Ended]) -> int:
 
 
 def outcomes(rows: Iterable[SlotRow]) -> list[Ended]:
-    """How the runs among these decisions came out, the oldest first; the rows are newest first."""
-    return [Ended(row.level, row.headline) for row in rows if row.state == "ENDED"][::-1]
+    """How the runs among these decisions came out, the oldest first; the rows are newest first.
+
+    One that people ended came to nothing.
+    """
+    return [Ended(row.level, row.headline) for row in rows if row.state == "ENDED" and not row.halted][::-1]
 
 
 def reach(growth: Growth | None, level: int) -> Pick | None:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from chaos_runner.schedule import pace
-from chaos_runner.store import FAILURES, SlotRow, Store
+from chaos_runner.store import SlotRow, Store
 
 RUNS_MAX = 100  # of one schedule
 CROWD, CROWD_RUNS_MAX = 50, 100_000  # from so many on all are asked for in one question
@@ -27,7 +27,8 @@ def of(rows: Sequence[SlotRow], since: float) -> pace.Past:
     begun = [row for row in rows if row.state not in {"LOST", "REFUSED"}]
     if not begun:
         return pace.Past()
-    failures = itertools.takewhile(lambda row: row.headline in FAILURES, (row for row in begun if row.headline))
+    ended = (row for row in begun if row.headline and not row.halted)
+    failures = itertools.takewhile(lambda row: row.failed, ended)
     return pace.Past(
         started=begun[0].decided_at,
         ended=begun[0].ended_at or 0.0,

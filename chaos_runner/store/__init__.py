@@ -4,7 +4,6 @@ from chaos_runner.store.errors import Busy, Fenced, NoLedger, StoreError
 from chaos_runner.store.owner import KILL_S, Owner, alive, signalled, since_s
 from chaos_runner.store.protocol import Store
 from chaos_runner.store.rows import (
-    FAILURES,
     Armed,
     Block,
     DayRow,
@@ -22,7 +21,6 @@ from chaos_runner.store.rows import (
 from chaos_runner.store.sqlite import SqliteStore, open_store
 
 __all__ = [
-    "FAILURES",
     "KILL_S",
     "Armed",
     "Block",

@@ -90,6 +90,7 @@ class Summary(msgspec.Struct, frozen=True):
 # --- schedules ---------------------------------------------------------------------------------------------------
 
 FAILURES = ("DEVIATED", "ABORTED", "NOT_REVERTED")  # the headlines after which somebody has to look
+PEOPLE = ("lever", "person")  # who ends a run for no reason of the system's; `--on-stop abort` is a person's word
 SlotState = Literal["", "CLAIMED", "ATTACHED", "ENDED", "REFUSED", "LOST"]
 
 
@@ -107,8 +108,8 @@ class SlotRow(msgspec.Struct, frozen=True):
     """One decision on one due instant of a schedule: a run under a reserved id, or a skip with its reason.
 
     `state` is of a run: CLAIMED, ATTACHED by its process, then ENDED, REFUSED by the process, or LOST where that died
-    before the run began. `missed` counts the instants that one skip row stands for. `headline`, `finding` and
-    `ended_at` are the run's, once it has ended.
+    before the run began. `missed` counts the instants that one skip row stands for. `headline`, `finding`,
+    `ended_at` and `stopped_by` are the run's, once it has ended.
     """
 
     schedule: str
@@ -128,6 +129,17 @@ class SlotRow(msgspec.Struct, frozen=True):
     headline: str = ""
     finding: str = ""
     ended_at: float | None = None
+    stopped_by: str = ""
+
+    @property
+    def halted(self) -> bool:
+        """Whether people ended its run and nothing was violated: that says nothing about the system."""
+        return self.headline == "ABORTED" and self.stopped_by in PEOPLE and self.finding != "DEVIATED"
+
+    @property
+    def failed(self) -> bool:
+        """Whether somebody has to look before it may run again."""
+        return self.headline in FAILURES and not self.halted
 
     @property
     def going(self) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from chaos_runner.store import codec
 from chaos_runner.store.errors import Fenced, StoreError
 from chaos_runner.store.owner import Owner, alive, boot_id, boot_stamp, since_s
-from chaos_runner.store.rows import FAILURES, Armed, Block, Lease, Paused, Reading, SlotRow
+from chaos_runner.store.rows import Armed, Block, Lease, Paused, Reading, SlotRow
 
 LEADER = "scheduler"
 CLAIM_S = 20.0  # within which the claimed run's process must have attached
@@ -28,7 +28,7 @@ _INSERT = (
 _SELECT = (
     "SELECT s.schedule, s.instant, s.decision, s.reason, s.run, s.owner, s.decided_at, s.state, s.stamp, "
     "s.environment, s.service, s.level, s.missed, s.readings, coalesce(m.headline, ''), coalesce(m.finding, ''), "
-    "m.ended_at "
+    "m.ended_at, coalesce(m.stopped_by, '') "
     "FROM slot s LEFT JOIN summary m ON m.run = s.run AND s.run <> ''"
 )
 _readings = msgspec.json.Decoder(tuple[Reading, ...])
@@ -135,13 +135,16 @@ def end_slot(
 
 
 def settle_slots(con: sqlite3.Connection, now: float) -> list[SlotRow]:
-    """Ends the slots whose run has ended or will never begin, and blocks a schedule after a failure; those slots."""
+    """Ends the slots whose run has ended or will never begin, and blocks a schedule after a failure; those slots.
+
+    A run that people ended while nothing was violated is no failure.
+    """
     settled = []
     for row in going_slots(con):
         state, why = _came_to(con, row)
         if state:
             con.execute("UPDATE slot SET state = ?, reason = ? WHERE run = ?", (state, why, row.run))
-            if row.headline in FAILURES:
+            if row.failed:
                 _block(con, row, now)
             settled.append(msgspec.structs.replace(row, state=state, reason=why))
     return settled

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from chaos_runner.records import Outcome, RunEnded, RunStarted
+from chaos_runner.scheduler import growth, past
 from chaos_runner.store import Fenced, Owner, SlotRow, SqliteStore, Stamped, Store, StoreError, open_store, slots
 
 DUE = 1_800_000_000.0
@@ -43,7 +45,7 @@ def elapse(state: Path, seconds: float) -> None:
     con.close()
 
 
-def run_ended(store: Store, run: str, finding: str, headline: str) -> None:
+def run_ended(store: Store, run: str, finding: str, headline: str, stopped_by: str = "nothing") -> None:
     stamped = Stamped(RunStarted(plan={}, versions={}, actor="me"), at=DUE, t=0.0)
     epoch = store.begin_run(
         run,
@@ -55,7 +57,7 @@ def run_ended(store: Store, run: str, finding: str, headline: str) -> None:
         runs_at_once=9,
         record=stamped,
     )
-    outcome = Outcome(finding, "nothing", "CLEAN", "")  # type: ignore[arg-type]
+    outcome = Outcome(finding, stopped_by, "CLEAN", "")  # type: ignore[arg-type]
     store.end_run(run, epoch, headline, record=Stamped(RunEnded(outcome=outcome), at=DUE + 60, t=60.0))
 
 
@@ -191,6 +193,43 @@ def test_a_failure_blocks_until_somebody_acknowledges_it(store: SqliteStore, hea
         store.acknowledge("slow", "ann", "mended", "T-1")
         assert store.blocked() == []
         assert [(one.acknowledged_by, one.ticket) for one in store.blocked(acknowledged=True)] == [("ann", "T-1")]
+
+
+@pytest.mark.parametrize(
+    ("finding", "headline", "stopped_by", "blocks"),
+    [
+        ("UNKNOWN", "ABORTED", "lever", False),
+        ("UNKNOWN", "ABORTED", "person", False),
+        ("DEVIATED", "ABORTED", "lever", True),
+        ("DEVIATED", "ABORTED", "person", True),
+        ("UNKNOWN", "NOT_REVERTED", "lever", True),
+        ("DEVIATED", "ABORTED", "criterion", True),
+        *(("UNKNOWN", "ABORTED", why, True) for why in ("blind", "deadline", "guardian", "doubt", "bug", "died")),
+    ],
+)
+def test_what_people_stopped_while_nothing_was_violated_is_no_failure(
+    store: SqliteStore, finding: str, headline: str, stopped_by: str, blocks: bool
+) -> None:
+    store.claim_slot(slot(), store.hold_lease("a", 5).epoch)
+    store.attach_slot("r1", Owner.mine())
+    run_ended(store, "r1", finding, headline, stopped_by)
+    store.settle_slots()
+
+    [row] = store.slots()
+    assert (row.headline, row.stopped_by, row.halted) == (headline, stopped_by, not blocks)
+    assert bool(store.blocked()) is blocks
+    assert past.of([row], 0.0).failures == int(blocks)
+    assert len(growth.outcomes([row])) == int(blocks)
+
+
+def test_what_people_stopped_neither_ends_nor_lengthens_a_row_of_failures() -> None:
+    ended = {"state": "ENDED", "headline": "ABORTED"}
+    failed, halted = slot(), slot()
+    failed = replace(failed, **ended, stopped_by="criterion", finding="DEVIATED")
+    halted = replace(halted, **ended, stopped_by="lever", finding="UNKNOWN")
+    held = replace(slot(), state="ENDED", headline="HELD", finding="HELD")
+
+    assert past.of([halted, failed, halted, failed, held, failed], 0.0).failures == 2
 
 
 def test_a_run_that_goes_on_stays_attached(store: SqliteStore) -> None:
