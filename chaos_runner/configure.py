@@ -81,6 +81,8 @@ def kinds() -> dict[str, Any]:
 
 def parsers() -> Mapping[type, Any]:
     """How scalars become the Structs that stand for them in YAML."""
+    from chaos_runner import slo
+    from chaos_runner.environment import Burn
     from chaos_runner.expect import Clause, clause
     from chaos_runner.model import Confirmation
     from chaos_runner.schedule import written
@@ -90,6 +92,7 @@ def parsers() -> Mapping[type, Any]:
         Toxiproxy: _toxiproxy,
         Cluster: _cluster,
         AlwaysOn: _always_on,
+        Burn: slo.burn_as_written,
         Pick: pick,
         Confirmation: confirmation,
     }

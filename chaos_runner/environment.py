@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -123,6 +123,17 @@ class Slo(Value, frozen=True):
             yield ("ratio",), "name either `good` or `bad`, beside `total`"
 
 
+class Burn(msgspec.Struct, frozen=True):
+    """How fast a budget may burn: `rate` times evenly, over a long window and also over a short one."""
+
+    written: ClassVar[str] = "14.4, 6, 3 or 1 times evenly, or a share of the budget such as 2 %/h"
+
+    text: str
+    rate: float
+    long_s: float
+    short_s: float
+
+
 class Ceilings(Value, frozen=True):
     """What no experiment may exceed in this environment."""
 
@@ -169,6 +180,10 @@ class Signal(Value, frozen=True):
     answers: Annotated[str, Meta(description="allows while a GET of it is answered with 2xx", max_length=2000)] = ""
     slo: Annotated[str, Meta(description="allows while enough of this SLO's error budget is left", max_length=63)] = ""
     left: Annotated[Percent, Meta(description="slo: how much must be left", le=1)] = 0.25
+    burn: Annotated[
+        tuple[Burn, ...],
+        Meta(description="slo: allows only while its budget burns slower than each: 14.4, 2 %/h", max_length=10),
+    ] = ()
     query: Annotated[str, Meta(description="allows while this PromQL comes to 1", max_length=4000)] = ""
     silent: Annotated[
         tuple[AlertRef, ...],
@@ -182,6 +197,8 @@ class Signal(Value, frozen=True):
         given = [field for field in forms if getattr(self, field)]
         if len(given) != 1:
             yield (), f"say exactly one of {', '.join(forms)}"
+        if self.burn and not self.slo:
+            yield ("burn",), "a budget burns: name it with `slo:`"
         address = self.url or self.answers
         if address and not address.startswith(("http://", "https://")):
             yield (given[0],), f"'{address}' is not an address such as http://localhost:9000/health"

@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from chaos_runner import promql
-from chaos_runner.environment import Slo
+from chaos_runner.environment import Burn, Slo
 
 _HOUR, _DAY = 3600.0, 86400.0
 SHORT = 12  # a burn counts only if it also shows in the last twelfth of its window: then it goes on now
@@ -32,15 +32,6 @@ class Unknown(msgspec.Struct, frozen=True):
     """An error budget that could not be measured, and why: never a full one."""
 
     why: str
-
-
-class Burn(msgspec.Struct, frozen=True):
-    """How fast a budget may burn: `rate` times evenly, over a long window and also over a short one."""
-
-    text: str
-    rate: float
-    long_s: float
-    short_s: float
 
 
 class Queries(msgspec.Struct, frozen=True):
@@ -77,6 +68,11 @@ def burn(text: str, period_s: float = MONTH_S) -> Burn:
     window_s = number * (_HOUR if found[3] == "h" else _DAY)
     rate = float(found[1]) / 100 * period_s / window_s
     return Burn(" ".join(text.split()), rate, window_s, window_s / SHORT)
+
+
+def burn_as_written(value: object) -> Burn:
+    """As a file has it: `14.4` or `2 %/h`, for a period of a month. Raises ValueError."""
+    return burn(f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value))
 
 
 def burn_rate(slo: Slo, bad: float) -> float:

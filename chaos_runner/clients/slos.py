@@ -9,7 +9,7 @@ import anyio
 from chaos_runner import promql, slo
 from chaos_runner.api import Doubt, Refused
 from chaos_runner.clients.prometheus import Client
-from chaos_runner.environment import Slo
+from chaos_runner.environment import Burn, Slo
 
 ASK_S = 8.0  # for all queries of one SLO: a month of data takes its time
 MAX_AGE_S = 300.0
@@ -21,7 +21,7 @@ async def budget_left(client: Client, objective: Slo, now: float) -> slo.Known |
     return bad if isinstance(bad, slo.Unknown) else slo.budget(objective, bad)
 
 
-async def burns(client: Client, objective: Slo, limit: slo.Burn, now: float) -> bool | slo.Unknown:
+async def burns(client: Client, objective: Slo, limit: Burn, now: float) -> bool | slo.Unknown:
     """Whether the budget burns faster than this now."""
     shares = [await bad_share(client, objective, window, now) for window in (limit.long_s, limit.short_s)]
     unknown = next((one for one in shares if isinstance(one, slo.Unknown)), None)

@@ -20,7 +20,7 @@ from msgspec import Meta
 from chaos_runner import alerts, configure, slo
 from chaos_runner.api import Doubt, Refused
 from chaos_runner.clients import alertmanager, http, prometheus, slos
-from chaos_runner.environment import Environment, Gates, Signal
+from chaos_runner.environment import Burn, Environment, Gates, Signal, Slo
 from chaos_runner.model import SecretRef
 from chaos_runner.plan import Refusal
 from chaos_runner.scheduler.gates import Asked
@@ -137,8 +137,20 @@ async def _budget(client: prometheus.Client, signal: Signal, environment: Enviro
     if isinstance(budget, slo.Unknown):
         return f"the error budget of {signal.slo} is unknown: {budget.why}", "unknown"
     value = f"{budget.left:.1%} left"
-    short = budget.left < signal.left
-    return (f"{value} of the error budget of {signal.slo}; {signal.left:.0%} must be" if short else ""), value
+    if budget.left < signal.left:
+        return f"{value} of the error budget of {signal.slo}; {signal.left:.0%} must be", value
+    for limit in signal.burn:
+        if why := await _burning(client, signal.slo, environment.slos[signal.slo], limit, now):
+            return why, value
+    return "", value
+
+
+async def _burning(client: prometheus.Client, name: str, objective: Slo, limit: Burn, now: float) -> str:
+    """Why a burn rate says no; a share of the budget counts by the period of this SLO."""
+    burns = await slos.burns(client, objective, slo.burn(limit.text, objective.over), now)
+    if isinstance(burns, slo.Unknown):
+        return f"how fast the error budget of {name} burns is unknown: {burns.why}"
+    return f"the error budget of {name} burns at {limit.text} or faster" if burns else ""
 
 
 async def _silent(client: Any, signal: Signal, environment: Environment) -> tuple[str, str]:
