@@ -12,7 +12,7 @@ from chaos_runner.cli import common
 from chaos_runner.cli.main import NOTHING_LEARNED
 
 if TYPE_CHECKING:
-    from chaos_runner.cli.examine import Finding
+    from chaos_runner.cli.finding import Finding
 
 
 def options(parser: argparse.ArgumentParser) -> None:

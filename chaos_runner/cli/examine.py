@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Literal
 from urllib.parse import urlsplit
 
 import anyio
@@ -22,7 +21,8 @@ import msgspec
 from chaos_runner import conduct, configure, registry, store, wire
 from chaos_runner._version import __version__
 from chaos_runner.api import Doubt, Env, Refused, Scans, Undo
-from chaos_runner.cli import blank
+from chaos_runner.cli import blank, monitored
+from chaos_runner.cli.finding import Finding
 from chaos_runner.configure import Configuration
 from chaos_runner.guard import GuardianLine
 from chaos_runner.plan import Refusal
@@ -31,15 +31,6 @@ from chaos_runner.store import NoLedger, StoreError, disk, levers
 CHECK_S = 10.0
 CONNECT_S = 3.0
 STRANGER = "this ledger does not know it: recover with the state folder it ran with, or see: chaos-runner janitor"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One line of the doctor: how it is, what was looked at, what was seen, what to do."""
-
-    state: Literal["ok", "warn", "fail"]
-    what: str
-    said: str
-    next: str = ""
 
 
 Tell = Callable[[Finding], None]
@@ -167,6 +158,8 @@ async def _environment(env: Env, state_dir: Path, tell: Tell) -> None:
             tell(await _bounded(f"{env.name}: toxiproxy", functools.partial(_toxiproxy, env)))
         if env.environment.cluster is not None:
             tell(await _bounded(f"{env.name}: cluster", functools.partial(_cluster, env)))
+        for what, check in monitored.checks(env):
+            tell(await _bounded(what, check))
         for service in env.environment.services:
             tell(await _bounded(f"{env.name}: service {service}", functools.partial(_service, env, service)))
         for process in env.environment.processes:

@@ -22,6 +22,7 @@ from chaos_runner.store import Owner, levers
 from tests.cli import kit
 from tests.cli.conftest import Call, Said
 from tests.clients.kubernetes import server as kubernetes
+from tests.signals import monitor
 
 SECRET = "hunter2-correct-horse"
 
@@ -227,3 +228,63 @@ def test_a_cluster_is_looked_at_and_another_one_than_named_is_a_failure(call: Ca
             seen = found(call("doctor", "-o", "json"), "staging: cluster")
             assert seen["state"] == state
             assert words in seen["said"]
+
+
+MONITORED = """{{prometheus: {{url: '{url}'}}, alertmanager: {{url: '{url}'}}, always_on: Watchdog,
+    slos: {{checkout: {{objective: 99%, ratio: {{total: orders, bad: 'orders{{outcome="failed"}}'}}}}}}}}"""
+
+
+def states(said: Said) -> dict[str, str]:
+    wanted = ("prometheus", "alertmanager", "always-on alert", "SLO checkout")
+    found = {one["what"].removeprefix("staging: "): one["state"] for one in said.json["findings"]}
+    return {name: found[name] for name in wanted if name in found}
+
+
+def test_monitoring_is_looked_at_its_clock_its_targets_the_always_on_alert_and_budgets(call: Call, home: Path) -> None:
+    with monitor.serving() as there:
+        there.values = {
+            "timestamp(": [1],
+            "time()": [time.time()],
+            "up == 1": [1, 1],
+            "failed": [2.5],
+            "orders": [1000],
+        }
+        configured(home, MONITORED.format(url=there.url))
+        well = call("doctor", "-o", "json")
+        there.values |= {"up == 1": [], "timestamp(": []}
+        there.alerts = [monitor.alert("Watchdog", ago_s=3600)]
+        ill = call("doctor", "-o", "json")
+        there.values["time()"] = [time.time() + 60]
+        ahead = call("doctor", "-o", "json")
+
+    assert states(well) == dict.fromkeys(("prometheus", "alertmanager", "always-on alert", "SLO checkout"), "ok")
+    assert found(well, "staging: prometheus")["said"].endswith("answers, and scrapes 2 targets")
+    assert "75 % of the error budget is left" in found(well, "staging: SLO checkout")["said"]
+    assert states(ill) == {
+        "prometheus": "warn",
+        "alertmanager": "ok",
+        "always-on alert": "fail",
+        "SLO checkout": "warn",
+    }
+    assert "was not heard for" in found(ill, "staging: always-on alert")["said"]
+    assert states(ahead)["prometheus"] == "fail"
+    assert "ahead of ours" in found(ahead, "staging: prometheus")["said"]
+
+
+def test_monitoring_that_does_not_answer_fails_and_one_that_nobody_can_trust_warns(call: Call, home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = server.getsockname()[1]
+    configured(home, MONITORED.format(url=f"http://127.0.0.1:{closed}"))
+    said = call("doctor", "-o", "json")
+    with monitor.serving() as there:
+        configured(home, f"{{alertmanager: {{url: '{there.url}'}}}}")
+        bare = call("doctor", "-o", "json")
+
+    assert states(said) == {
+        "prometheus": "fail",
+        "alertmanager": "fail",
+        "always-on alert": "fail",
+        "SLO checkout": "warn",
+    }
+    assert states(bare) == {"alertmanager": "warn"}
+    assert "no absence of an alert is believed" in found(bare, "staging: alertmanager")["next"]
