@@ -7,8 +7,9 @@ file that cannot be read closes its calendar, and the schedules stay.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -63,8 +64,11 @@ class Told(msgspec.Struct, frozen=True):
     worst_case_s: float
 
 
-def read(configuration: Configuration) -> Timetable:
-    """Everything that is in force. Raises load.Invalid with every problem of every file of schedules."""
+def read(configuration: Configuration, each: Callable[[Loaded[Schedules]], None] = lambda _loaded: None) -> Timetable:
+    """Everything that is in force; `each` is given every file of schedules.
+
+    Raises load.Invalid with every problem of them all.
+    """
     config = configuration.config
     folder = configuration.path.parent if configuration.path else Path.cwd()
     schedules = {one.label: one for one in config.schedules if isinstance(one, Schedule)}
@@ -73,7 +77,7 @@ def read(configuration: Configuration) -> Timetable:
     for path in _files(config, folder, problems):
         sources.append(path)
         try:
-            _add(path, config, schedules)
+            each(_add(path, config, schedules))
         except Invalid as invalid:
             problems += invalid.problems
             texts |= invalid.sources
@@ -102,7 +106,7 @@ def _files(config: Config, folder: Path, problems: list[Problem]) -> Iterator[Pa
                 yield file
 
 
-def _add(path: Path, config: Config, schedules: dict[str, Schedule]) -> None:
+def _add(path: Path, config: Config, schedules: dict[str, Schedule]) -> Loaded[Schedules]:
     """The schedules of one file. Raises Invalid."""
     loaded = load.load(path, Schedules, kinds=configure.kinds(), parsers=configure.parsers())
     problems = []
@@ -115,9 +119,54 @@ def _add(path: Path, config: Config, schedules: dict[str, Schedule]) -> None:
         problems.append(Problem(str(path), 0, 0, "", f"more than {SCHEDULES_MAX} schedules in all"))
     if problems:
         raise Invalid(problems, {loaded.document.file: loaded.document.text})
+    return loaded
 
 
-def _at(loaded: Loaded[Schedules], path: Below, why: str) -> Problem:
+def check(loaded: Loaded[Config], path: Path) -> None:
+    """Looks at everything that schedules need: their files, experiments, calendars.
+
+    Raises load.Invalid with every problem, each at its place in the file that names it.
+    """
+    held: list[Loaded[Any]] = [loaded]
+    table = read(configure.read(path), held.append)
+    problems, texts = list(_unreadable(loaded, table)), dict[str, str]()
+    seen: set[str] = set()
+    for one in held:
+        texts[one.document.file] = one.document.text
+        for n, schedule in enumerate(one.value.schedules):
+            if isinstance(schedule, Schedule) and schedule.experiment not in seen:
+                seen.add(schedule.experiment)
+                problems += _of_experiment(table, schedule, one, n, texts)
+    if problems:
+        raise Invalid(problems, texts)
+
+
+def _unreadable(loaded: Loaded[Config], table: Timetable) -> Iterator[Problem]:
+    """The files of holidays that close their calendar."""
+    for name, own in loaded.value.calendars.items():
+        for n, one in enumerate(own.except_):
+            try:
+                _closings(one, table.folder)
+            except ValueError as why:
+                told = f"{one.file}: {why}; until it can be read nothing runs by this calendar"
+                yield _at(loaded, ("calendars", name, "except", n), told)
+
+
+def _of_experiment(
+    table: Timetable, schedule: Schedule, loaded: Loaded[Any], n: int, texts: dict[str, str]
+) -> list[Problem]:
+    """What is wrong with a schedule's experiment: at its name where there is no such file, else in that file."""
+    if not (table.folder / schedule.experiment).is_file():
+        return [_at(loaded, ("schedules", n, "experiment"), f"there is no file {schedule.experiment}")]
+    try:
+        table.told(schedule)
+    except Invalid as invalid:
+        texts |= invalid.sources
+        return list(invalid.problems)
+    return []
+
+
+def _at(loaded: Loaded[Any], path: Below, why: str) -> Problem:
     line, col = loaded.position(path)
     return Problem(loaded.document.file, line, col, files.dotted(path), why)
 

@@ -1,4 +1,7 @@
-"""Checks files and prints every problem with file:line:col, the line, a caret and what was probably meant."""
+"""Checks files and prints every problem with file:line:col, the line, a caret and what was probably meant.
+
+Of chaos-runner.yaml also what its schedules name: files of schedules, experiments, holidays and freezes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos_runner import files
+from chaos_runner.config import Config
 from chaos_runner.load import Invalid
 
 
@@ -38,7 +42,12 @@ def run(args: argparse.Namespace) -> int:
 def _read(file: Path) -> tuple[Invalid | None, tuple[Any, ...]]:
     """What is wrong with a file, and what was noted of it."""
     try:
-        return None, files.read_any(file).notes
+        loaded = files.read_any(file)
+        if isinstance(loaded.value, Config):
+            from chaos_runner import timetable  # only where there may be schedules
+
+            timetable.check(loaded, file)
+        return None, loaded.notes
     except Invalid as invalid:
         return invalid, ()
 
