@@ -164,3 +164,47 @@ def test_nothing_of_alerts_is_written_between_a_decision_and_its_revert(rig: Rig
 def test_a_run_without_alerts_reads_no_source(rig: Rig, pager: Pager) -> None:
     assert rig.run(experiment(harm())).finding == "HELD"
     assert pager.reads == 0
+
+
+class Late(Pager):
+    """Hears something new only just after somebody has asked the run to stop, so many turns of the loop later."""
+
+    def __init__(self, rig: Rig, turns: int) -> None:
+        super().__init__()
+        self.rig, self.turns, self.asked = rig, turns, anyio.Event()
+        self.between = False
+
+    def ask(self) -> None:
+        self.rig.interrupts.ask("somebody")
+        self.asked.set()
+
+    async def heard(self, env: Env) -> Heard:
+        if anyio.current_time() >= 8.0 and not self.asked.is_set():
+            await self.asked.wait()
+            for _ in range(self.turns):
+                await anyio.lowlevel.checkpoint()
+            decided = self.rig.engine.course.loop.stop is not None
+            self.between = decided and "revert fake/one" not in self.rig.log
+        return await super().heard(env)
+
+
+def test_nothing_that_is_heard_between_the_decision_and_the_first_revert_request_is_written_there(
+    tmp_path: Path,
+) -> None:
+    between = 0
+    for turns in range(12):
+        rig = Rig(tmp_path / str(turns), "one")
+        rig.alerts = pager = Late(rig, turns)
+        rig.well()
+        pager.fires("Slow", 8.5)
+        rig.at(9.0, pager.ask)
+        try:
+            rig.run(experiment(harm(for_=60.0), alerts=SLOW))
+
+            heard = next(n for n, line in enumerate(rig.log) if line == "append AlertSeen")
+            between += pager.between
+            assert not pager.between or rig.index("revert fake/one") < heard, turns
+        finally:
+            rig.close()
+
+    assert between, "no turn fell into the time that this is about"
