@@ -7,19 +7,24 @@ from collections.abc import Callable
 
 import msgspec
 
+from chaos_runner import histogram
 from chaos_runner.expect import Clause, percentile
 from chaos_runner.history import Run
 from chaos_runner.model import Check
-from chaos_runner.render import measured, svg, tables, text
+from chaos_runner.render import heat, measured, svg, tables, text
 from chaos_runner.render.measured import Cell, Column, Ticks
 from chaos_runner.render.planned import Planned
-from chaos_runner.render.windows import Spans
+from chaos_runner.render.windows import Spans, Window
 
 POINTS_MAX = 4000  # over all lines of a report: keeps a page of fifty checks readable by a browser
 COLUMNS_MAX = 400
 ROWS_MAX = 48
 LANES_MAX = 24
 VALUES_MAX = 4
+HEATS_MAX = 8
+MARKS_MAX = 40  # alerts, and notes: that many of each
+
+Read = Callable[[Cell], float | None]
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -37,25 +42,48 @@ class _Sketch(msgspec.Struct, frozen=True):
     check: str
     title: str
     unit: str
-    lines: tuple[tuple[str, str, Callable[[Cell], float | None]], ...]
+    lines: tuple[tuple[str, str, Read], ...]
     limits: tuple[tuple[str, float], ...] = ()
     log: bool = False
     step: bool = False
     floor: float = 0.0
     interval: int = 1
+    between: tuple[tuple[str, Read], tuple[str, Read]] | None = None
 
 
 def frame(run: Run, spans: Spans) -> svg.Frame:
-    """Phases, fault windows and the decision to stop, on the run's time axis."""
+    """Phases, fault windows and marks, on the run's time axis."""
     windows = tuple((_window_label(one.fault.target.key, one.fault.kind), one.span.start, one.span.end)
                     for one in spans.windows[:LANES_MAX])  # fmt: skip
-    marks = (("stop decided", run.tripped.decided_t),) if run.tripped else ()
     phases = tuple((phase, span.start, span.end) for phase, span, _ in spans.phases[:200])
-    return svg.Frame(spans.end, phases, windows, marks)
+    return svg.Frame(spans.end, phases, windows, marks(run))
+
+
+def marks(run: Run) -> tuple[svg.Mark, ...]:
+    """The decision to stop, the alerts that fired, and what people wrote down; tags number them."""
+    stop = [svg.Mark("stop", "stop decided", run.tripped.decided_t)] if run.tripped else []
+    fired = [(one.fired_t, f"{text.one_line(one.name, 120)} fired") for one in run.alerts if one.fired_t is not None]
+    notes = [(t, text.one_line(f"{note.who}: {note.text}", 200)) for t, note in run.notes]
+    alerts = [svg.Mark("alert", label, t, f"A{n}") for n, (t, label) in enumerate(fired[:MARKS_MAX], 1)]
+    return (*stop, *alerts, *(svg.Mark("note", label, t, f"N{n}") for n, (t, label) in enumerate(notes[:MARKS_MAX], 1)))
+
+
+def happened(run: Run, spans: Spans) -> list[tuple[str, str, str]]:
+    """What the overview shows, in words: from when, until when, what."""
+    faults = [(one.span.start, "–" if one.open_end else text.clock(one.span.end), _lane_label(one))
+              for one in spans.windows[:LANES_MAX]]  # fmt: skip
+    moments = [(one.t, "", f"{one.tag + ': ' if one.tag else ''}{one.label}") for one in marks(run)]
+    phases = [(span.start, text.clock(span.end), f"phase {phase}") for phase, span, _ in spans.phases[:200]]
+    return [(text.clock(t), until, what) for t, until, what in sorted([*phases, *faults, *moments])]
 
 
 def _window_label(target: str, kind: str) -> str:
     return f"{text.one_line(kind, 60)} on {text.one_line(target, 90)}"
+
+
+def _lane_label(one: Window) -> str:
+    label = _window_label(one.fault.target.key, one.fault.kind)
+    return label + (" – no proof that it ended" if one.open_end else "")
 
 
 def overview(run: Run, spans: Spans, id_: str = "overview") -> str:
@@ -66,8 +94,7 @@ def overview(run: Run, spans: Spans, id_: str = "overview") -> str:
         undo = one.span.end if view.undo_t is None else min(view.undo_t, one.span.end)
         pieces = [("piece-edge", view.intent_t, one.span.start), ("piece", one.span.start, undo)]
         pieces += [("piece-edge", undo, one.span.end)] if undo < one.span.end else []
-        label = _window_label(view.target.key, view.kind) + (" – no proof that it ended" if one.open_end else "")
-        lanes.append(svg.Lane(label, tuple(pieces)))
+        lanes.append(svg.Lane(_lane_label(one), tuple(pieces)))
     count = text.counted(len(spans.windows), "fault")
     desc = f"{count} over {text.duration(spans.end)}; the timeline below has it in words."
     return svg.overview(id_, "What happened when", desc, lanes, frame(run, spans))
@@ -82,7 +109,12 @@ def figures(run: Run, plan: Planned, ticks: dict[str, Ticks], spans: Spans, pref
     most = max(40, min(COLUMNS_MAX, POINTS_MAX // max(1, lines)))
     every = [tick for name in names for tick in (min(ticks[name]), max(ticks[name]))]
     reach = (min(every, default=0), max(every, default=0), most)
-    return [_figure(f"{prefix}chart-{n}", one, ticks[one.check], shared, reach) for n, one in enumerate(sketches)]
+    found = []
+    for n, one in enumerate(sketches):
+        found.append(_figure(f"{prefix}chart-{n}", one, ticks[one.check], shared, reach))
+        if one.log and n < HEATS_MAX:
+            found.append(_heat(f"{prefix}chart-{n}-heat", one, ticks[one.check], shared, reach))
+    return found
 
 
 def _sketches(name: str, check: Check | None, ticks: Ticks) -> list[_Sketch]:
@@ -104,7 +136,8 @@ def _latency(name: str, title: str, known: tuple[Clause, ...], interval: int) ->
     limits = tuple((f"limit: {one.text}", float(one.value)) for one in known
                    if percentile(one.metric) is not None and isinstance(one.value, float))  # fmt: skip
     lines = (("p99", "s3", _quantile(0.99)), ("p95", "s2", _quantile(0.95)), ("median", "s1", _quantile(0.5)))
-    return _Sketch(name, f"{title}: latency", "duration", lines, limits, log=True, interval=interval)
+    between = (("fastest", _extreme(min)), ("slowest", _extreme(max)))
+    return _Sketch(name, f"{title}: latency", "duration", lines, limits, log=True, interval=interval, between=between)
 
 
 def _shares(name: str, title: str, events: list[tuple[int, Clause]], interval: int) -> _Sketch:
@@ -125,23 +158,34 @@ def _gauge(name: str, title: str, value: str, known: tuple[Clause, ...], interva
                    if isinstance(one.value, float) and not isinstance(one.value, bool))  # fmt: skip
     show = tables.figure(mine[0] if mine else None)
     unit = next(unit for unit, one in svg.SHOWN.items() if one is show)
-    lines = ((value, "s1", _lowest(value)), (value, "s1", _highest(value)))
-    return _Sketch(name, f"{title}: {value}", unit, lines, limits, step=True, interval=interval)
+    lowest, highest = _lowest(value), _highest(value)
+    lines, between = ((value, "s1", lowest), (value, "s1", highest)), (("lowest", lowest), ("highest", highest))
+    return _Sketch(name, f"{title}: {value}", unit, lines, limits, step=True, interval=interval, between=between)
 
 
-def _quantile(q: float) -> Callable[[Cell], float | None]:
+def _quantile(q: float) -> Read:
     return lambda cell: tables.quantile(cell, q) if cell.histogram else None
 
 
-def _bad(clause: int) -> Callable[[Cell], float | None]:
+def _extreme(which: Callable[[dict[int, int]], int]) -> Read:
+    return lambda cell: histogram.middle(which(cell.histogram)) if cell.histogram else None
+
+
+def _often(cell: Cell) -> float | None:
+    """The middle of the bucket that most requests of a cell are in; the faster one of two."""
+    most = max(cell.histogram.items(), key=lambda pair: (pair[1], -pair[0]), default=None)
+    return None if most is None else histogram.middle(most[0])
+
+
+def _bad(clause: int) -> Read:
     return lambda cell: cell.bad_share(clause)
 
 
-def _lowest(name: str) -> Callable[[Cell], float | None]:
+def _lowest(name: str) -> Read:
     return lambda cell: min(cell.values.get(name, ()), default=None)
 
 
-def _highest(name: str) -> Callable[[Cell], float | None]:
+def _highest(name: str) -> Read:
     return lambda cell: max(cell.values.get(name, ()), default=None)
 
 
@@ -150,16 +194,30 @@ def _figure(id_: str, sketch: _Sketch, ticks: Ticks, shared: svg.Frame, reach: t
     chart = _chart(id_, sketch, measured.columns(ticks, first, last, most, sketch.interval))
     show = svg.SHOWN[sketch.unit]
     rows = [
-        (text.clock(one.first, 0), *(show(read(one.cell)) for _, _, read in sketch.lines), _blind(one))
+        (text.clock(one.first, 0), *(show(read(one.cell)) for _, read in _reads(sketch)), _blind(one))
         for one in measured.columns(ticks, first, last, ROWS_MAX, sketch.interval)
     ]
-    head = ("from", *_heads(sketch), "not measured")
+    head = ("from", *(name for name, _ in _reads(sketch)), "not measured")
     return Figure(chart, svg.draw(chart, shared), head, tuple(rows))
 
 
-def _heads(sketch: _Sketch) -> list[str]:
-    names = [name for name, _, _ in sketch.lines]
-    return [f"{names[0]}, lowest", f"{names[0]}, highest"] if len(set(names)) < len(names) else names
+def _heat(id_: str, sketch: _Sketch, ticks: Ticks, shared: svg.Frame, reach: tuple[int, int, int]) -> Figure:
+    """How the latencies of each moment are spread; the lines are what the script reads out."""
+    first, last, _ = reach
+    columns = measured.columns(ticks, first, last, heat.COLUMNS_MAX, sketch.interval)
+    lines = (("most often", "s1", _often), ("slowest", "s3", _extreme(max)))
+    read = msgspec.structs.replace(sketch, title=f"{sketch.title}, how it is spread", lines=lines, between=None)
+    chart = _chart(id_, read, columns)
+    cells = heat.grid(columns)
+    markup = heat.draw(chart, cells, shared) if cells is not None else svg.draw(chart, shared)
+    head, rows = heat.table(measured.columns(ticks, first, last, ROWS_MAX, sketch.interval))
+    return Figure(chart, markup, head, tuple(rows))
+
+
+def _reads(sketch: _Sketch) -> list[tuple[str, Read]]:
+    """What a row of the table has: each line once, and what lies lowest and highest."""
+    lines = [] if sketch.step else [(name, read) for name, _, read in sketch.lines]
+    return [*lines, *(sketch.between or ())]
 
 
 def _blind(column: Column) -> str:
@@ -176,6 +234,7 @@ def _chart(id_: str, sketch: _Sketch, columns: list[Column]) -> svg.Chart:
     if len(series) == 2 and series[0] == series[1]:
         series = series[:1]
     return svg.Chart(
+        between=_between(sketch, columns, due),
         id=id_,
         title=sketch.title,
         desc=_desc(sketch, series, columns),
@@ -189,6 +248,15 @@ def _chart(id_: str, sketch: _Sketch, columns: list[Column]) -> svg.Chart:
         floor=sketch.floor,
         ceiling=1.0 if sketch.unit == "share" else math.inf,
     )
+
+
+def _between(sketch: _Sketch, columns: list[Column], due: int) -> tuple[svg.Series, svg.Series] | None:
+    if sketch.between is None:
+        return None
+    low, high = (
+        svg.Series(name, "", tuple(_carried([read(one.cell) for one in columns], due))) for name, read in sketch.between
+    )
+    return (low, high) if low.values != high.values else None
 
 
 def _carried(values: list[float | None], due: int) -> list[float | None]:

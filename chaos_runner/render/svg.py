@@ -1,24 +1,23 @@
-"""Time charts as SVG text, from plain values: bands, hatched fault windows, limit lines, gaps. No IO.
+"""Time charts as SVG text, from plain values: lines, their envelope, limits, and what `bands` draws over all. No IO.
 
-Every foreign text goes through `el`, which escapes it. Shapes differ by hatch, width and label, never by colour alone.
+Every foreign text goes through `markup.el`, which escapes it. Shapes differ by hatch, width and label, never by
+colour alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from html import escape
 from typing import NamedTuple
 
 import msgspec
 
-from chaos_runner.render import axis, text
+from chaos_runner.render import axis, bands, text
 from chaos_runner.render.axis import Scale
+from chaos_runner.render.bands import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Frame, Mark
+from chaos_runner.render.markup import el, plain, words
 
-WIDTH = 960
-LEFT, RIGHT = 64, 884
-TOP, BOTTOM = 40, 240
-HEIGHT = 266
+__all__ = ["BOTTOM", "LEFT", "RIGHT", "TOP", "WIDTH", "Chart", "Frame", "Lane", "Mark", "Series", "draw", "el", "words"]
 LABEL_GAP = 13.0
 
 
@@ -30,17 +29,11 @@ class Series(msgspec.Struct, frozen=True):
     values: tuple[float | None, ...]
 
 
-class Frame(msgspec.Struct, frozen=True):
-    """What all charts of a run share: phases, fault windows and marks on the same time axis."""
-
-    end: float
-    phases: tuple[tuple[str, float, float], ...] = ()
-    windows: tuple[tuple[str, float, float], ...] = ()
-    marks: tuple[tuple[str, float], ...] = ()
-
-
 class Chart(msgspec.Struct, frozen=True):
-    """One chart: its columns' times, its lines, its limits and where nothing was measured."""
+    """One chart: its columns' times, its lines, its limits and where nothing was measured.
+
+    `between` holds the lowest and the highest of everything in a column, whatever the lines show.
+    """
 
     id: str
     title: str
@@ -54,6 +47,7 @@ class Chart(msgspec.Struct, frozen=True):
     step: bool = False
     floor: float = 0.0
     ceiling: float = math.inf
+    between: tuple[Series, Series] | None = None
 
 
 class Lane(NamedTuple):
@@ -70,97 +64,67 @@ SHOWN: dict[str, Callable[[float | None], str]] = {
 }
 
 
-def el(name: str, attributes: dict[str, object] | None = None, *children: str) -> str:
-    """One element; attribute values are escaped, children are markup already (see `words`)."""
-    told = "".join(f' {key}="{escape(text.clean(_plain(value)))}"' for key, value in (attributes or {}).items())
-    return f"<{name}{told}>{''.join(children)}</{name}>" if children else f"<{name}{told}/>"
-
-
-def words(foreign: object) -> str:
-    """Foreign text as markup."""
-    return escape(text.clean(foreign))
-
-
-def _plain(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    short = f"{value:.1f}"
-    return "0" if short == "-0.0" else short.removesuffix(".0")
-
-
 def draw(chart: Chart, frame: Frame) -> str:
     """The chart as one SVG element."""
     across = Scale(0.0, frame.end, LEFT, RIGHT)
-    values = [value for one in chart.series for value in one.values if value is not None]
+    drawn = (*chart.series, *(chart.between or ()))
+    values = [value for one in drawn for value in one.values if value is not None]
     up = axis.over(values + [limit for _, limit in chart.limits], BOTTOM, TOP, chart.log, chart.floor, chart.ceiling)
     inside = [
-        *_phases(frame, across, BOTTOM),
+        *bands.phases(frame, across, BOTTOM),
         *_grid(up, SHOWN[chart.unit]),
-        *_times(frame, across, BOTTOM),
-        *_windows(chart.id, frame, across, TOP, BOTTOM),
-        *_gaps(chart, across),
-        *(_line(one, chart, across, up) for one in chart.series),
+        *bands.times(frame, across, BOTTOM),
+        *bands.windows(chart.id, frame, across, TOP, BOTTOM, BOTTOM),
+        *bands.gaps(chart.id, chart.gaps, across),
+        *_envelope(chart, across, up),
+        *(_line(n, one, chart, across, up) for n, one in enumerate(chart.series)),
         *_ends(chart, up),
-        *_limits(chart, up),
-        *_marks(frame, across, BOTTOM),
-        el("line", {"class": "cross", "x1": LEFT, "x2": LEFT, "y1": TOP, "y2": BOTTOM}),
+        *limits(chart, up),
+        *bands.marks(frame, across, BOTTOM),
+        crosshair(),
     ]
-    return _sheet(chart.id, chart.title, chart.desc, HEIGHT, inside, tabindex="0")
+    return sheet(chart.id, chart.title, chart.desc, HEIGHT, frame, inside, tabindex="0")
 
 
 def overview(id_: str, title: str, desc: str, lanes: list[Lane], frame: Frame) -> str:
     """Phases and faults as lanes over the time of the run."""
     bottom = TOP + 8 + 34 * max(1, len(lanes))
     across = Scale(0.0, frame.end, LEFT, RIGHT)
-    inside = [*_phases(frame, across, bottom), *_times(frame, across, bottom), *_marks(frame, across, bottom)]
+    inside = [*bands.phases(frame, across, bottom), *bands.times(frame, across, bottom)]
+    inside += bands.marks(frame, across, bottom)
     for n, lane in enumerate(lanes):
         y = TOP + 6 + 34 * n
         first = across(lane.pieces[0][1]) if lane.pieces else LEFT
         anchor, x = ("start", first) if first < WIDTH * 0.6 else ("end", across(lane.pieces[-1][2]))
         inside.append(el("text", {"class": "lane", "x": x, "y": y + 11, "text-anchor": anchor}, words(lane.label)))
-        inside += [_piece(id_, kind, across(start), across(end), y + 16) for kind, start, end in lane.pieces]
-    return _sheet(id_, title, desc, bottom + 26, inside)
+        inside += [_piece(bands.hatch(id_, n), kind, across(start), across(end), y + 16)
+                   for kind, start, end in lane.pieces]  # fmt: skip
+    return sheet(id_, title, desc, bottom + 26, frame, inside)
 
 
-def _piece(id_: str, kind: str, left: float, right: float, y: float) -> str:
+def _piece(fill: str, kind: str, left: float, right: float, y: float) -> str:
     place: dict[str, object] = {"x": left, "y": y, "width": max(2.0, right - left), "height": 13}
-    hatch = el("rect", {**place, "fill": f"url(#{id_}-hatch)"}) if kind != "piece-edge" else ""
+    hatch = el("rect", {**place, "fill": fill}) if kind != "piece-edge" else ""
     return el("rect", {"class": kind, **place}) + hatch
 
 
-def _sheet(id_: str, title: str, desc: str, height: float, inside: Iterable[str], **more: object) -> str:
+def sheet(id_: str, title: str, desc: str, height: float, frame: Frame, inside: Iterable[str], **more: object) -> str:
+    """A picture with its name, its description and the patterns it uses."""
     head = {
         "id": id_,
         "class": "chart",
-        "viewBox": f"0 0 {WIDTH} {_plain(float(height))}",
+        "viewBox": f"0 0 {WIDTH} {plain(float(height))}",
         "role": "img",
         "aria-labelledby": f"{id_}-t {id_}-d",
         **more,
     }
     named = el("title", {"id": f"{id_}-t"}, words(title)) + el("desc", {"id": f"{id_}-d"}, words(desc))
-    return el("svg", head, named, _patterns(id_), *inside)
+    return el("svg", head, named, bands.patterns(id_, frame), *inside)
 
 
-def _patterns(id_: str) -> str:
-    hatch = el("path", {"class": "hatch-line", "d": "M-2 2l4-4M0 8l8-8M6 10l4-4"})
-    dots = el("circle", {"class": "dot", "cx": 3, "cy": 3, "r": 1.2})
-    square = {"patternUnits": "userSpaceOnUse"}
-    return el(
-        "defs",
-        None,
-        el("pattern", {"id": f"{id_}-hatch", **square, "width": 8, "height": 8}, hatch),
-        el("pattern", {"id": f"{id_}-dots", **square, "width": 6, "height": 6}, dots),
-    )
-
-
-def _phases(frame: Frame, across: Scale, bottom: float) -> Iterable[str]:
-    for name, start, end in frame.phases:
-        left, right = across(start), across(end)
-        strip = {"class": f"phase-{name}", "x": left, "y": 4, "width": right - left, "height": 16}
-        yield el("rect", strip)
-        yield el("rect", {**strip, "class": f"tint-{name}", "y": 20, "height": bottom - 20})
-        if right - left > 7.0 * len(name) + 8:
-            yield el("text", {"class": "phase", "x": left + 5, "y": 16}, words(name))
+def crosshair() -> str:
+    """Where the script shows the moment that is read; never seen without it."""
+    return el("line", {"class": "cross", "x1": LEFT, "x2": LEFT, "y1": TOP, "y2": BOTTOM})
 
 
 def _grid(up: Scale, show: Callable[[float | None], str]) -> Iterable[str]:
@@ -170,59 +134,49 @@ def _grid(up: Scale, show: Callable[[float | None], str]) -> Iterable[str]:
         yield el("text", {"class": "tick", "x": LEFT - 6, "y": y + 4, "text-anchor": "end"}, words(show(value)))
 
 
-def _times(frame: Frame, across: Scale, bottom: float) -> Iterable[str]:
-    yield el("line", {"class": "axis", "x1": LEFT, "x2": RIGHT, "y1": bottom, "y2": bottom})
-    for t in axis.seconds(frame.end):
-        x = across(t)
-        yield el("line", {"class": "axis", "x1": x, "x2": x, "y1": bottom, "y2": bottom + 4})
-        shown = words(text.clock(t, 0))
-        yield el("text", {"class": "tick", "x": x, "y": bottom + 17, "text-anchor": "middle"}, shown)
+def _envelope(chart: Chart, across: Scale, up: Scale) -> Iterable[str]:
+    """Everything between the lowest and the highest of each column, broken where nothing was measured."""
+    if chart.between is None:
+        return
+    path, piece = "", []
+    for t, low, high in zip(chart.times, *(one.values for one in chart.between), strict=True):
+        if low is not None and high is not None:
+            piece.append((plain(across(t)), plain(up(low)), plain(up(high))))
+            continue
+        path, piece = path + _around(piece), []
+    path += _around(piece)
+    if path:
+        yield el("path", {"class": "envelope", "data-line": "between", "d": path})
 
 
-def _windows(id_: str, frame: Frame, across: Scale, top: float, bottom: float) -> Iterable[str]:
-    for label, start, end in frame.windows:
-        left, right = across(start), across(end)
-        place = {"x": left, "y": top, "width": max(1.0, right - left), "height": bottom - top}
-        yield el("rect", {**place, "fill": f"url(#{id_}-hatch)"}, el("title", None, words(label)))
-        for x in (left, right):
-            yield el("line", {"class": "edge", "x1": x, "x2": x, "y1": top, "y2": bottom})
+def _around(piece: list[tuple[str, str, str]]) -> str:
+    if not piece:
+        return ""
+    over = "L".join(f"{x} {high}" for x, _, high in piece)
+    return f"M{over}L" + "L".join(f"{x} {low}" for x, low, _ in reversed(piece)) + "z"
 
 
-def _gaps(chart: Chart, across: Scale) -> Iterable[str]:
-    for start, end in chart.gaps:
-        left, right = across(start), across(end)
-        place = {"x": left, "y": TOP, "width": max(2.0, right - left), "height": BOTTOM - TOP}
-        yield el("rect", {"class": "gap", **place})
-        yield el("rect", {**place, "fill": f"url(#{chart.id}-dots)"}, el("title", None, "not measured"))
-        if right - left > 84:
-            middle = (left + right) / 2
-            yield el(
-                "text", {"class": "gap-word", "x": middle, "y": BOTTOM - 8, "text-anchor": "middle"}, "not measured"
-            )
-        else:
-            yield el(
-                "text", {"class": "gap-word", "x": (left + right) / 2, "y": BOTTOM - 8, "text-anchor": "middle"}, "?"
-            )
-
-
-def _line(series: Series, chart: Chart, across: Scale, up: Scale) -> str:
+def _line(n: int, series: Series, chart: Chart, across: Scale, up: Scale) -> str:
     path: list[str] = []
     last_y = ""
     for t, value in zip(chart.times, series.values, strict=True):
         if value is None:
             last_y = ""
             continue
-        x, y = _plain(across(t)), _plain(up(value))
+        x, y = plain(across(t)), plain(up(value))
         path.append(f"M{x} {y}" if not last_y else f"H{x}V{y}" if chart.step and y != last_y else f"L{x} {y}")
         last_y = y
-    return el("path", {"class": f"line {series.style}", "d": "".join(path) or "M0 0"})
+    return el("path", {"class": f"line {series.style}", "data-line": n, "d": "".join(path) or "M0 0"})
 
 
 def _ends(chart: Chart, up: Scale) -> Iterable[str]:
-    named = {one.name: one for one in chart.series}.values()
-    last = sorted((up(value), one.name, one.style) for one in named for value in [_last(one)] if value is not None)
-    for y, (_, name, style) in zip(spread([y for y, _, _ in last], TOP, BOTTOM - 4), last, strict=True):
-        yield el("text", {"class": f"end {style}", "x": RIGHT + 6, "y": y + 4}, words(shortened(name, 11)))
+    named = {one.name: (n, one) for n, one in enumerate(chart.series)}.values()
+    last = sorted(
+        (up(value), one.name, one.style, n) for n, one in named for value in [_last(one)] if value is not None
+    )
+    for y, (_, name, style, n) in zip(spread([one[0] for one in last], TOP, BOTTOM - 4), last, strict=True):
+        place = {"class": f"end {style}", "data-line": n, "x": RIGHT + 6, "y": y + 4}
+        yield el("text", place, words(shortened(name, 11)))
 
 
 def spread(places: list[float], low: float, high: float) -> list[float]:
@@ -244,18 +198,10 @@ def _last(series: Series) -> float | None:
     return next((value for value in reversed(series.values) if value is not None), None)
 
 
-def _limits(chart: Chart, up: Scale) -> Iterable[str]:
+def limits(chart: Chart, up: Scale) -> Iterable[str]:
+    """Where a clause is violated, or the run is stopped: dashed lines with their words."""
     ordered = sorted((up(value), label) for label, value in chart.limits)
     labels = spread([y - 4 for y, _ in ordered], TOP + 10, BOTTOM - 4)
     for place, (y, label) in zip(labels, ordered, strict=True):
         yield el("line", {"class": "limit", "x1": LEFT, "x2": RIGHT, "y1": y, "y2": y})
         yield el("text", {"class": "limit-word", "x": LEFT + 5, "y": place}, words(label))
-
-
-def _marks(frame: Frame, across: Scale, bottom: float) -> Iterable[str]:
-    for label, t in frame.marks:
-        x = across(t)
-        anchor, dx = ("start", 5) if x < WIDTH * 0.62 else ("end", -5)
-        yield el("line", {"class": "mark", "x1": x, "x2": x, "y1": 20, "y2": bottom})
-        yield el("path", {"class": "flag", "d": f"M{_plain(x)} 22l-5 -7h10z"})
-        yield el("text", {"class": "mark-word", "x": x + dx, "y": 33, "text-anchor": anchor}, words(label))

@@ -66,9 +66,30 @@ def test_arrow_keys_read_the_same_moment_in_every_chart(browser: Browser, tmp_pa
     told = browser.value("[...document.querySelectorAll('.readout')].map((e) => e.textContent)")
     browser.ask("Input.dispatchKeyEvent", type="keyDown", key="Escape")
 
-    assert [one.split(" · ")[0] for one in told] == ["00:41"] * 3
+    assert [one.split(" · ")[0] for one in told] == ["00:41"] * 4
     assert "median 1." in told[0]
+    assert "most often 1." in told[1]
     assert browser.value("document.querySelector('.readout').textContent") == ""
+    assert browser.complaints() == []
+
+
+def test_a_line_is_hidden_and_shown_by_keyboard_and_left_out_of_what_is_read(browser: Browser, tmp_path: Path) -> None:
+    ground.paper(browser, "screen", "light")
+    browser.open(ground.saved(tmp_path, rendered(HISTORIES["aborted"]())))
+    seen = "getComputedStyle(document.querySelector('#chart-0 path.line.s3')).display"
+    browser.value("document.querySelector('[data-chart=chart-0] .toggle').focus()")
+    ground.press(browser, " ")
+    hidden, pressed = browser.value(seen), browser.value("document.activeElement.getAttribute('aria-pressed')")
+    browser.value("document.getElementById('chart-0').focus()")
+    ground.press(browser, "ArrowRight")
+    told = browser.value("document.querySelector('[data-chart=chart-0] .readout').textContent")
+    browser.value("document.querySelector('[data-chart=chart-0] .toggle').focus()")
+    ground.press(browser, "Enter")
+
+    assert (hidden, pressed) == ("none", "false")
+    assert "p95 " in told
+    assert "p99" not in told
+    assert browser.value(seen) != "none"
     assert browser.complaints() == []
 
 
@@ -77,8 +98,12 @@ def test_it_is_complete_without_script(browser: Browser, tmp_path: Path) -> None
     browser.open(ground.saved(tmp_path, rendered(HISTORIES["deviated"]())))
     browser.ask("Emulation.setScriptExecutionDisabled", value=False)
 
-    assert browser.value("document.querySelectorAll('svg.chart').length") == 4
+    assert browser.value("document.querySelectorAll('svg.chart').length") == 5
     assert browser.value("document.querySelectorAll('path.line').length") == 6
+    assert browser.value("document.querySelectorAll('path.heat').length") >= 3
+    assert browser.value("document.querySelectorAll('path.envelope').length") == 1
+    assert browser.value("document.querySelectorAll('button').length") == 0
+    assert browser.value("document.querySelectorAll('figure details table').length") == 5
 
 
 @pytest.mark.parametrize("turn", range(3))

@@ -124,14 +124,14 @@ def test_a_gap_breaks_the_line_and_is_marked() -> None:
     )
     drawn = svg.draw(chart, svg.Frame(3.0))
 
-    assert drawn.split('class="line s1" d="')[1].split('"')[0].count("M") == 2
+    assert drawn.split('class="line s1" data-line="0" d="')[1].split('"')[0].count("M") == 2
     assert "not measured" in drawn
 
 
 def test_the_blind_seconds_of_a_run_are_marked_in_its_charts_and_told_in_words() -> None:
     page = rendered(HISTORIES["unknown"]())
 
-    assert page.count('class="gap"') == 2
+    assert page.count('class="gap"') == 3
     assert Page(page).says("Not measured in 10 seconds, first at 00:45: https://shop.stg/checkout: no route to host")
     assert Page(page).says("21 of 31 seconds")
 
@@ -139,9 +139,9 @@ def test_the_blind_seconds_of_a_run_are_marked_in_its_charts_and_told_in_words()
 def test_every_fault_window_is_hatched_and_the_decision_is_flagged_in_every_chart() -> None:
     page = rendered(HISTORIES["aborted"]())
 
-    assert page.count('class="flag"') == 4
-    for chart in ("overview", "chart-0", "chart-1", "chart-2"):
-        assert f'fill="url(#{chart}-hatch)"' in page
+    assert page.count('class="flag flag-stop"') == 5
+    for chart in ("overview", "chart-0", "chart-0-heat", "chart-1", "chart-2"):
+        assert f'fill="url(#{chart}-hatch-0)"' in page
 
 
 def test_the_table_agrees_with_the_comparison() -> None:
@@ -188,8 +188,9 @@ def test_fifty_checks_still_make_a_page_a_browser_likes() -> None:
     page = rendered(History(entries, many))
 
     assert len(page.encode()) < 3_000_000
-    assert page.count('class="chart"') == 101
-    assert all(len(one["times"]) <= 40 for one in json.loads(Page(page).scripts[0])["charts"])
+    assert page.count('class="chart"') == 101 + charts.HEATS_MAX // 2
+    told = {one["id"]: len(one["times"]) for one in json.loads(Page(page).scripts[0])["charts"]}
+    assert all(count <= (240 if id_.endswith("-heat") else 40) for id_, count in told.items())
 
 
 def test_readings_of_a_check_without_a_plan_are_charted_too() -> None:

@@ -53,6 +53,7 @@ def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
         state_words=STATE_WORDS,
         compared=tables.compared(plan, ticks, spans),
         overview=paper.trusted(charts.overview(run, spans)) if spans.phases or spans.windows else "",
+        happened=charts.happened(run, spans),
         figures=[(one, paper.trusted(one.markup)) for one in figures],
         chart_json=paper.json_block(_chart_values(figures, spans.end)),
         examples=_examples(ticks),
@@ -168,8 +169,9 @@ def _chart_values(figures: list[Figure], end: float) -> dict[str, Any]:
                 "times": [round(t, 2) for t in one.chart.times],
                 "lines": [
                     {"name": text.clean(line.name), "values": [_short(value) for value in line.values]}
-                    for line in one.chart.series
+                    for line in (*one.chart.series, *(one.chart.between or ()))
                 ],
+                "drawn": len(one.chart.series),
             }
             for one in figures
         ],

@@ -1,11 +1,12 @@
-// Reads the values of a moment under the pointer or with the arrow keys. The page is complete without it.
+// Reads the values of a moment, under the pointer or with the arrow keys, in all charts at once; shows and hides lines.
+// The page is complete without it.
 "use strict";
 (() => {
   const all = JSON.parse(document.getElementById("values").textContent);
   const drawn = all.charts.map((chart) => {
     const svg = document.getElementById(chart.id);
     const figure = svg.closest("figure");
-    return { ...chart, svg, cross: svg.querySelector(".cross"), readout: figure.querySelector(".readout") };
+    return { ...chart, svg, figure, cross: svg.querySelector(".cross"), readout: figure.querySelector(".readout") };
   });
   const span = all.right - all.left;
 
@@ -31,12 +32,9 @@
   };
 
   const told = (chart, n) => {
-    const names = new Set(chart.lines.map((line) => line.name));
-    const twice = names.size < chart.lines.length;
-    return chart.lines.map((line, k) => {
+    return chart.lines.filter((line) => !line.off).map((line) => {
       const value = line.values[n];
-      const name = twice ? line.name + (k ? " highest" : " lowest") : line.name;
-      return name + " " + (value === null ? "unknown" : units[chart.unit](value));
+      return line.name + " " + (value === null ? "unknown" : units[chart.unit](value));
     }).join(" · ");
   };
 
@@ -65,6 +63,34 @@
     const n = now === null ? 0 : nearest(chart.times, now) + by;
     show(chart.times[Math.min(Math.max(n, 0), chart.times.length - 1)]);
   };
+  const toggle = (chart, name, lines, drawn) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "toggle";
+    button.textContent = name;
+    button.setAttribute("aria-pressed", "true");
+    button.addEventListener("click", () => {
+      const off = button.getAttribute("aria-pressed") === "true";
+      button.setAttribute("aria-pressed", String(!off));
+      for (const line of lines) line.off = off;
+      for (const part of chart.svg.querySelectorAll(drawn)) part.classList.toggle("off", off);
+      if (now !== null) show(now);
+    });
+    return button;
+  };
+  for (const chart of drawn) {
+    const buttons = chart.lines.slice(0, chart.drawn).map((line, n) => [line.name, [line], `[data-line="${n}"]`]);
+    if (chart.svg.querySelector(".envelope"))
+      buttons.push(["lowest to highest", chart.lines.slice(chart.drawn), ".envelope"]);
+    if (buttons.length < 2 || !chart.svg.querySelector("[data-line]")) continue;
+    const group = document.createElement("div");
+    group.className = "toggles";
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", "Show or hide");
+    group.append(...buttons.map((one) => toggle(chart, ...one)));
+    chart.figure.querySelector("figcaption").after(group);
+  }
+
   const keys = { ArrowLeft: -1, ArrowRight: 1, PageDown: 10, PageUp: -10 };
   for (const chart of drawn) {
     chart.svg.addEventListener("pointermove", (event) => {
