@@ -14,6 +14,7 @@ from chaos_runner import expect
 from chaos_runner.history import Run
 from chaos_runner.model import Check, ErrorBudget
 from chaos_runner.records import ClauseCount, Sample
+from chaos_runner.rule import breached
 
 
 class Harm(msgspec.Struct, frozen=True):
@@ -24,7 +25,7 @@ class Harm(msgspec.Struct, frozen=True):
     unknown: int = 0
     seconds: int | None = None  # in which at least one was bad
     bad_s: float | None = None  # sum over seconds of the worst clause's bad share
-    first_t: float | None = None  # the first second with more bad than the steady state allows
+    first_t: float | None = None  # the first second as bad as the abort rule looks for
     last_t: float | None = None  # the end of the last one
     where: str = ""  # which clause was first
     budget: ErrorBudget | None = None
@@ -98,7 +99,7 @@ def _violated(checks: dict[str, tuple[_Clause, ...]], known: Seconds) -> tuple[i
         for check, clauses in checks.items()
         for tick, cell in known.get(check, {}).items()
         for n, clause in enumerate(clauses)
-        if clause.usual and _too_bad(clause, cell.get(n, (0, 0, 0)))
+        if clause.usual and _broken(clause, cell.get(n, (0, 0, 0)))
     )
     if not hits:
         return None, None, ""
@@ -120,8 +121,17 @@ def firsts(run: Run, samples: Sequence[Sample]) -> dict[tuple[str, str], float]:
 
 
 def _too_bad(clause: _Clause, counts: tuple[int, int, int]) -> bool:
+    """More than is allowed, in one second: of few requests a single one can be that."""
     good, bad, _ = counts
     return bad > 0 and bad / (good + bad) > (clause.allowed or 0.0)
+
+
+def _broken(clause: _Clause, counts: tuple[int, int, int]) -> bool:
+    """As bad as the abort rule looks for: what a healthy system shows in one second now and then is no symptom."""
+    good, bad, _ = counts
+    if clause.allowed is None:
+        return bad > 0
+    return bad > 0 and bad / (good + bad) >= breached(clause.allowed)
 
 
 def _counted(found: Harm, checks: dict[str, tuple[_Clause, ...]], known: Seconds) -> Harm:
