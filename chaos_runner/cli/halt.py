@@ -112,7 +112,7 @@ def _end(
         )
         return code
     for one in halted:
-        print(_line(one))
+        print(line(one))
     if not halted and not stopping.trouble and not args.run:
         print("nothing that it concerns was running")
     if stopping.trouble:
@@ -122,7 +122,8 @@ def _end(
     return code
 
 
-def _line(one: Halted) -> str:
+def line(one: Halted) -> str:
+    """What became of one run."""
     about = f"{one.run}  {one.experiment} on {one.environment}"
     if one.left:
         return f"{about}: NOT REVERTED: {'; '.join(one.left)}"

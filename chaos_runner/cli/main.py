@@ -37,6 +37,7 @@ COMMANDS = {
     "status": "what runs now, which levers are pulled, what is left over",
     "history": "past runs",
     "schedule": "run experiments on their own; what was decided, and why",
+    "serve": "runs and game days in a browser, live, with a halt button",
     "report": "render a run as html, junit, markdown or json",
     "explain": "print the fields of a fault, a probe or a file",
     "schema": "print the JSON Schema of a file kind",

@@ -1,0 +1,69 @@
+"""The halt button: the lever is pulled at once; how long it took until no fault was open is found out beside it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from chaos_runner.store import levers
+
+KEPT_MAX = 32
+WAITS_MAX = 4
+
+Waiting = Callable[[Path, str], tuple[list[str], str]]
+"""Waits until what a lever concerns has no fault open: one sentence for each run, and what could not be seen."""
+
+
+class Halt(msgspec.Struct):
+    """One pull. `gone` is filled once it is known, `trouble` says what could not be seen."""
+
+    number: int
+    scope: str
+    who: str
+    pulled_ms: int
+    state: str = "waiting"
+    gone: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+class Halts:
+    """The pulls of this server, the newest kept. The wait has a limit of its own, and a thread that ends with us."""
+
+    def __init__(self, state_dir: Path, wait: Waiting) -> None:
+        self._state_dir = state_dir
+        self._wait = wait
+        self._kept: OrderedDict[int, Halt] = OrderedDict()
+        self._count = 0
+        self._room = threading.Semaphore(WAITS_MAX)
+
+    def pull(self, scope: str, who: str, reason: str) -> Halt:
+        """Pulls the lever, then begins to watch. Raises StoreError where the lever cannot be pulled."""
+        began = time.monotonic()
+        levers.pull(self._state_dir, scope, who, reason)
+        self._count += 1
+        halt = Halt(self._count, scope, who, round((time.monotonic() - began) * 1000))
+        self._kept[halt.number] = halt
+        while len(self._kept) > KEPT_MAX:
+            self._kept.popitem(last=False)
+        if self._room.acquire(blocking=False):
+            threading.Thread(target=self._watch, args=(halt,), daemon=True).start()
+        else:
+            halt.state, halt.trouble = "done", "too many halts are being watched; the lever holds all the same"
+        return halt
+
+    def of(self, number: int) -> Halt | None:
+        """A pull that is still known."""
+        return self._kept.get(number)
+
+    def _watch(self, halt: Halt) -> None:
+        try:
+            gone, halt.trouble = self._wait(self._state_dir, halt.scope)
+            halt.gone = tuple(gone)
+        finally:
+            halt.state = "done"
+            self._room.release()
