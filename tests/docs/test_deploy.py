@@ -23,7 +23,7 @@ from tests.docs.pages import ROOT
 
 UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
-JANITORS = [unit for unit in SERVICES if "schedule" not in unit.stem]
+JANITORS = [unit for unit in SERVICES if "schedule" not in unit.stem and "serve" not in unit.stem]
 CRON = ROOT / "deploy" / "chaos-runner.cron"
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 GUIDE = ROOT / "docs" / "guides" / "run-in-a-cluster.md"
@@ -111,7 +111,7 @@ def test_every_file_is_in_the_guide_which_is_one_screen() -> None:
     text = (ROOT / "deploy" / "README.md").read_text()
 
     assert [unit.name for unit in (*UNITS, CRON) if f"/{unit.name})" not in text.replace("(", "/")] == []
-    assert len(text.splitlines()) < 45
+    assert len(text.splitlines()) < 50
 
 
 def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
