@@ -12,7 +12,13 @@ from chaos_runner import spelling
 USAGE = 2
 
 # verb -> what `--help` says; the module `gameday_<verb>` has `options(parser)` and `run(args) -> exit code`
-VERBS: dict[str, str] = {}
+VERBS: dict[str, str] = {
+    "run": "begin a game day: its conductor, and a console",
+    "resume": "take up a day whose conductor died",
+    "status": "how it stands, and whose answer it waits for",
+    "end": "end it: what runs is stopped and undone first",
+}
+HIDDEN = {"conduct"}  # started by us
 
 
 def run_words(words: Sequence[str]) -> int:
@@ -21,7 +27,7 @@ def run_words(words: Sequence[str]) -> int:
         print(_help())
         return 0 if words else USAGE
     verb = words[0]
-    if verb not in VERBS:
+    if verb not in VERBS and verb not in HIDDEN:
         near = spelling.nearest(verb, VERBS)
         hint = f"did you mean '{near}'?" if near else "see: chaos-runner gameday --help"
         print(f"chaos-runner gameday: unknown verb {verb!r:.60}; {hint}", file=sys.stderr)

@@ -36,6 +36,7 @@ COMMANDS = {
     "janitor": "the same for timers, and also from the marks on targets",
     "status": "what runs now, which levers are pulled, what is left over",
     "history": "past runs",
+    "gameday": "a scenario's experiments in order, with people and checkpoints",
     "schedule": "run experiments on their own; what was decided, and why",
     "serve": "runs and game days in a browser, live, with a halt button",
     "report": "render a run as html, junit, markdown or json",

@@ -33,6 +33,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="where reports go (default: ./reports)")
     parser.add_argument("--no-report", action="store_true", help="write no report")
     parser.add_argument("--slot", metavar="RUN", help="run the slot that `schedule run` claimed under this id")
+    parser.add_argument("--day", metavar="DAY:STEP", help="run what a game day reserved for this step")
     parser.add_argument("--reach", metavar="PICK", help="go no further than 1, or 5%%, of what the file allows")
     parser.add_argument("--events", metavar="FILE", help="write every record as a line of JSON there; - is stdout")
     common.places(parser)
@@ -52,14 +53,14 @@ def _run(args: argparse.Namespace, slot: SlotRow | None = None) -> int:
     from chaos_runner import conduct, judge
 
     plan = _plan(args)
-    _confirm(plan, args)
+    confirm(plan.environment, plan.connections.confirm, yes=args.yes)
     state = common.state_dir(args)
     wanted = _rehearsed(args)
     if slot is not None:
         from chaos_runner.cli import slotted
 
         slotted.check(slot, plan, args)
-    actor, run_id = (f"schedule {slot.schedule}", slot.run) if slot else (common.actor(), conduct.new_run_id())
+    actor, run_id = (f"schedule {slot.schedule}", slot.run) if slot else _as_whom(args)
     order = conduct.Order(
         plan=plan,
         state_dir=state,
@@ -153,17 +154,25 @@ def read_plan(path: Path) -> Plan:
     return plan
 
 
-def _confirm(plan: Plan, args: argparse.Namespace) -> None:
-    """A person types the environment's name; without a terminal only --yes will do."""
+def _as_whom(args: argparse.Namespace) -> tuple[str, str]:
+    """Who starts this run, and its id: reserved by a game day, or a new one."""
+    from chaos_runner import conduct
+    from chaos_runner.cli import daywise
+
+    return daywise.reserved(args) if args.day else (common.actor(), conduct.new_run_id())
+
+
+def confirm(environment: str, asked: str, *, yes: bool) -> None:
+    """A person types the environment's name; without a terminal only --yes will do. Raises Refusal."""
     from chaos_runner.plan import Refusal
 
-    if plan.connections.confirm != "type-name" or args.yes:
+    if asked != "type-name" or yes:
         return
     if not sys.stdin.isatty():
-        msg = f"not started: '{plan.environment}' asks for confirmation and there is no terminal; say --yes"
+        msg = f"not started: '{environment}' asks for confirmation and there is no terminal; say --yes"
         raise Refusal(msg)
-    print(f"This harms {plan.environment}. Type its name to go on: ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip() != plan.environment:
+    print(f"This harms {environment}. Type its name to go on: ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip() != environment:
         msg = "not started: the environment was not confirmed"
         raise Refusal(msg)
 
