@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from types import ModuleType
 from typing import NamedTuple
 
 
@@ -36,11 +37,24 @@ def run(args: argparse.Namespace) -> int:
 def flags(command: str) -> list[Flag]:
     """What a command takes, in the order of its help; nothing where its flags are another program's."""
     module = importlib.import_module(f"chaos_runner.cli.{command}")
-    if not hasattr(module, "options"):
-        return []
+    if hasattr(module, "VERBS") and hasattr(module, "run_words"):
+        return _of_verbs(command, tuple(module.VERBS))
+    return _of(module, command) if hasattr(module, "options") else []
+
+
+def _of(module: ModuleType, command: str) -> list[Flag]:
     parser = argparse.ArgumentParser(prog=f"chaos-runner {command}")
     module.options(parser)
     return [_flag(action) for action in parser._actions]  # noqa: SLF001 -- the only way to read a parser
+
+
+def _of_verbs(command: str, verbs: tuple[str, ...]) -> list[Flag]:
+    """The verbs, then all that any of them takes, each once, as the first of them that takes it says it."""
+    found: dict[str, Flag] = {}
+    for verb in verbs:
+        for flag in _of(importlib.import_module(f"chaos_runner.cli.{command}_{verb}"), f"{command} {verb}"):
+            found.setdefault(" ".join(flag.names) or flag.value, flag)
+    return [Flag((), "VERB", verbs, ", ".join(verbs)), *found.values()]
 
 
 def _flag(action: argparse.Action) -> Flag:

@@ -186,11 +186,10 @@ def _people(told: Told, step: StepTold) -> Command:
     """A checkpoint, or a time for notes."""
     one, n = told.scenario.steps[step.step], step.step
     assert not isinstance(one, RunStep)
-    kind = "go_no_go" if isinstance(one, AskStep) else "note"
     mine = [q for q in told.questions if q.granted and q.seq > step.began and q.asked.step == n]
     if mine and mine[-1].answer is not None:
         answer = mine[-1].answer
-        return EndStep(StepEnded(n, why=f"{kind.replace('_', '/')}: {answer.who}: {answer.reason}".rstrip(": ")))
+        return EndStep(StepEnded(n, why=f"go by {answer.who}: {answer.reason}".rstrip(": ")))
     pending = told.pending
     if pending is not None and told.day.asked is not None:
         return Wait()

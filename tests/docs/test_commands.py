@@ -29,6 +29,8 @@ def test_every_command_in_the_docs_parses(command: Command) -> None:
     if name == "proxy":
         arguments(words)
         return
+    if name == "gameday":
+        name, words = f"gameday_{words[0]}", words[1:]
     parser = argparse.ArgumentParser(exit_on_error=False)
     importlib.import_module(f"chaos_runner.cli.{name}").options(parser)
     parser.parse_args(words)
