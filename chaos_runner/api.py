@@ -60,9 +60,14 @@ class Present(msgspec.Struct, frozen=True):
 
 
 class Absent(msgspec.Struct, frozen=True):
-    """The fault is not on the target, and our fields are what they were; `drift` names changes by others."""
+    """The fault is not on the target, and our fields are what they were; `drift` names changes by others.
+
+    Where nothing can be read back and only the undo's own word says so, it is not `verified`: such a run is no HELD
+    for a pipeline.
+    """
 
     drift: str = ""
+    verified: bool = True
 
 
 class Drifted(msgspec.Struct, frozen=True):
@@ -210,6 +215,15 @@ class Fences(Protocol):
 
     async def unfence(self, env: Env, undo: Undo) -> None:
         """Gives the name free; safe to repeat."""
+        ...
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A fault whose undo may take longer than one request: how long one attempt may take."""
+
+    def undo_limit_s(self, undo: Undo) -> float:
+        """Seconds for one attempt to revert; bounded by the fault itself."""
         ...
 
 

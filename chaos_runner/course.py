@@ -99,7 +99,9 @@ class Course:
         """What is left on the targets, in a word."""
         if any(one.left for one in self.done):
             return "LEFT"
-        return "WATCHING" if any(one.drive.life.open for one in self.done) else "CLEAN"
+        if any(one.drive.life.open for one in self.done):
+            return "WATCHING"
+        return "CLEAN" if all(one.drive.verified for one in self.done) else "UNVERIFIED"
 
     def stop(self, stopped_by: StoppedBy, why: str) -> None:
         """A reason to stop; the first one stays."""

@@ -15,7 +15,7 @@ import anyio
 import msgspec
 
 from chaos_runner import lifecycle, records, wire
-from chaos_runner.api import Absent, Doubt, Drifted, Env, Fault, Fences, Present, Refused, Undo
+from chaos_runner.api import Absent, Doubt, Drifted, Env, Fault, Fences, Lasting, Present, Refused, Undo
 from chaos_runner.lifecycle import Command, Event, Life
 from chaos_runner.store.rows import FaultRow
 
@@ -119,6 +119,7 @@ class Drive:
         self.bug: Exception | None = None
         self._sent_t = 0.0
         self._drift = ""
+        self.verified = True  # whether a read showed that it is gone, and not only the undo's own word
         self._coming_out = False
         self._deferred: deque[tuple[lifecycle.State, records.AnyRecord | None, float]] = deque()
 
@@ -267,13 +268,15 @@ class Drive:
         except Exception as bug:
             return lifecycle.Seen("unreadable", self._kept(bug))
         if isinstance(seen, Absent):
-            self.gone_t, self._drift = self._journal.now(), seen.drift
+            self.gone_t, self._drift, self.verified = self._journal.now(), seen.drift, seen.verified
             return lifecycle.Seen("absent", seen.drift)
         words: Any = {Present: "present", Drifted: "drifted"}
         return lifecycle.Seen(words.get(type(seen), "unreadable"), seen.why)
 
     async def _revert(self) -> Event:
-        return await self._asked(self.fault.revert, lifecycle.Reverted())
+        able: object = self.fault
+        limit = able.undo_limit_s(self.undo_record) if isinstance(able, Lasting) else 0.0
+        return await self._asked(self.fault.revert, lifecycle.Reverted(), max(limit, COMING_OUT_S))
 
     async def _fence(self, command: Command) -> Event:
         if not isinstance(self.fault, Fences):
@@ -282,12 +285,14 @@ class Drive:
             return await self._asked(self.fault.fence, lifecycle.Fenced())
         return await self._asked(self.fault.unfence, lifecycle.Unfenced())
 
-    async def _asked(self, ask: Callable[[Env, Undo], Awaitable[None]], well: Event) -> Event:
+    async def _asked(
+        self, ask: Callable[[Env, Undo], Awaitable[None]], well: Event, limit_s: float = COMING_OUT_S
+    ) -> Event:
         try:
-            with anyio.fail_after(COMING_OUT_S):
+            with anyio.fail_after(limit_s):
                 await ask(self._env, self.undo_record)
         except (Refused, Doubt, TimeoutError) as why:
-            return self._failed(str(why) or f"no answer within {COMING_OUT_S:g} s")
+            return self._failed(str(why) or f"no answer within {limit_s:g} s")
         except Exception as bug:
             return self._failed(self._kept(bug))
         return well
@@ -320,7 +325,9 @@ class Drive:
                 return records.UndoBegan(fault=fault, sent_t=now, by=self._by)
             case "UNDONE":
                 gone = self.gone_t if self.gone_t is not None else now
-                return records.FaultReverted(fault=fault, gone_t=gone, drift=self._drift, by=self._by)
+                return records.FaultReverted(
+                    fault=fault, gone_t=gone, verified=self.verified, drift=self._drift, by=self._by
+                )
             case "WATCHING":
                 return records.FaultWatched(fault=fault, seconds=lifecycle.WATCH_S)
             case "CLOSED" if why:

@@ -28,7 +28,7 @@ from chaos_runner.clock import nursery
 from chaos_runner.drive import PATIENCE_S, Drive, Journal
 from chaos_runner.environment import Environment
 from chaos_runner.journal import ThreadJournal
-from chaos_runner.orphans import Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
+from chaos_runner.orphans import Unusable, cleanup, drives_of, fault_of, leased, left_behind, release, undo_all
 from chaos_runner.records import Outcome
 from chaos_runner.store import FaultRow, Owner
 
@@ -239,11 +239,10 @@ def _outcome(drives: list[Drive], why: str) -> Outcome:
     left = [
         f"{one.row.kind} on {one.row.target.key} ({one.row.id}): {one.life.why}" for one in drives if left_behind(one)
     ]
-    watching = any(one.life.state == "WATCHING" for one in drives)
     return Outcome(
         finding="UNKNOWN",
         stopped_by="died",
-        cleanup="LEFT" if left else "WATCHING" if watching else "CLEAN",
+        cleanup=cleanup(drives, left=bool(left)),
         why="; ".join([*left, why]),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -18,6 +18,7 @@ from chaos_runner.api import LEASE_TTL_S, Doubt, Env, Fault, Fences, Leases, Ref
 from chaos_runner.clock import nursery
 from chaos_runner.drive import PATIENCE_S, By, Drive, Journal
 from chaos_runner.lifecycle import WATCH_S, Life
+from chaos_runner.records import Cleanup
 from chaos_runner.store import FaultRow, since_s
 
 Kinds = Mapping[str, type[Any]]
@@ -128,6 +129,15 @@ async def release(drives: list[Drive], env: Env) -> None:
             except (Refused, Doubt):
                 pass
             return
+
+
+def cleanup(drives: Sequence[Drive], *, left: bool) -> Cleanup:
+    """What is left on the targets, in a word."""
+    if left:
+        return "LEFT"
+    if any(one.life.state == "WATCHING" for one in drives):
+        return "WATCHING"
+    return "CLEAN" if all(one.verified for one in drives) else "UNVERIFIED"
 
 
 def left_behind(drive: Drive) -> bool:

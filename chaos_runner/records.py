@@ -265,6 +265,27 @@ class AlertsHeard(Record, frozen=True):
     readings: int = 0  # how many in a row had not told it before
 
 
+Section = Literal["before", "during", "method", "after", "rollbacks"]
+"""The parts of a Chaos Toolkit experiment, in the words of its journal."""
+
+
+class ActivityBegan(Record, frozen=True):
+    """An activity of a Chaos Toolkit experiment was asked for; `index` counts from 0 in its section."""
+
+    section: Section
+    index: int
+    name: str
+    background: bool = False
+
+
+class ActivityEnded(Record, frozen=True):
+    """It answered, or was ended; `item` is its entry in the journal, with secrets hidden."""
+
+    section: Section
+    index: int
+    item: dict[str, Any]
+
+
 class Noted(Record, frozen=True):
     """A person wrote something down."""
 
@@ -321,6 +342,8 @@ AnyRecord = (
     | AlertGone
     | AlertsUnheard
     | AlertsHeard
+    | ActivityBegan
+    | ActivityEnded
     | Noted
     | RunEnded
 )

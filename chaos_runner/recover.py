@@ -20,7 +20,7 @@ from chaos_runner.clock import Clock
 from chaos_runner.drive import Drive
 from chaos_runner.environment import Environment
 from chaos_runner.journal import RunJournal
-from chaos_runner.orphans import Kinds, Unusable, drives_of, fault_of, leased, left_behind, release, undo_all
+from chaos_runner.orphans import Kinds, Unusable, cleanup, drives_of, fault_of, leased, left_behind, release, undo_all
 from chaos_runner.plan import Refusal
 from chaos_runner.records import Outcome, RunEnded
 from chaos_runner.store import KILL_S, FaultRow, Owner, RunRow, Store, StoreError, alive, signalled, since_s
@@ -166,11 +166,10 @@ def _age(ledger: Store, run: RunRow) -> float:
 def _end(run: RunRow, journal: RunJournal, drives: list[Drive], trouble: list[str]) -> None:
     if run.state == "ENDED":
         return
-    watching = any(drive.life.state == "WATCHING" for drive in drives)
     outcome = Outcome(
         finding="UNKNOWN",
         stopped_by="died",
-        cleanup="LEFT" if trouble else "WATCHING" if watching else "CLEAN",
+        cleanup=cleanup(drives, left=bool(trouble)),
         why="; ".join(trouble) or "the runner died; its faults were undone by recovery",
     )
     journal.end(RunEnded(outcome=outcome, by="recovery"), {})

@@ -5,6 +5,8 @@ The sentence names faults by their target; `Words` remembers which fault is on w
 
 from __future__ import annotations
 
+from typing import Any
+
 from chaos_runner import records
 from chaos_runner.records import Entry
 from chaos_runner.render import text
@@ -35,6 +37,13 @@ HOW = {
     "exchange": "by a measured exchange",
     "read-back": "read back only, no effect measured",
     "none": "not shown",
+}
+SECTIONS: dict[records.Section, str] = {
+    "before": "Before, the hypothesis' probe",
+    "during": "Meanwhile, the hypothesis' probe",
+    "method": "The method's",
+    "after": "After, the hypothesis' probe",
+    "rollbacks": "The rollback",
 }
 ALERTS = {"firing": "fired", "suppressed": "fired and was suppressed", "pending": "was pending"}
 
@@ -104,10 +113,21 @@ def _tell_run(entry: Entry) -> str:  # noqa: C901 -- one flat table of records
             return _recovery(recovered, seconds, why)
         case records.Noted(who, said):
             return f"{who} noted: {said}"
+        case records.ActivityBegan(section, _, name, background):
+            return f"{SECTIONS[section]} {name} began{' in the background' if background else ''}"
+        case records.ActivityEnded(section, _, item):
+            return f"{SECTIONS[section]} {_activity(item)}"
         case records.RunEnded(outcome, by=by):
             return _ending(outcome, by)
         case _:
             return ""
+
+
+def _activity(item: dict[str, Any]) -> str:
+    name = item.get("activity", {}).get("name", "without a name")
+    met = item.get("tolerance_met")
+    judged = "" if met is None else ", as tolerated" if met else ", NOT as tolerated"
+    return f"{name}: {item.get('status', 'not ended')}{judged}"
 
 
 def _tell_alert(entry: Entry) -> str:

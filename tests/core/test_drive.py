@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import msgspec
 import pytest
 
 from chaos_runner import drive, lifecycle
-from chaos_runner.api import Env
+from chaos_runner.api import Absent, Env
 from chaos_runner.drive import COMING_OUT_S, GOING_IN_S, Drive, JournalError
 from chaos_runner.lifecycle import Life
-from chaos_runner.records import AnyRecord, IntentCommitted
+from chaos_runner.orphans import cleanup
+from chaos_runner.records import AnyRecord, FaultReverted, IntentCommitted
 from chaos_runner.store import FaultRow
 from chaos_runner.testing import HANGS, LOST_REPLY, LOST_REQUEST, FakeFault, FakeWorld, Reply, late
 from tests.engine.kit import virtually
@@ -228,3 +231,56 @@ def test_stuck_is_said_once_and_tried_on_for_whoever_stays() -> None:
 
     assert virtually(go) == "CLOSED"
     assert said == ["not reverted: fake/one: no reply"]
+
+
+def test_an_undo_that_nobody_can_read_back_is_not_called_verified() -> None:
+    case = Case()
+
+    async def go() -> Drive:
+        drive = await case.drive()
+        await drive.inject()
+        able: Any = drive.fault
+        drive.fault = Unread(able)
+        await drive.undo(keep_on=True)
+        drive.tell()
+        return drive
+
+    one = virtually(go)
+    assert one.life.state == "CLOSED"
+    [reverted] = [record for record in case.journal.records if isinstance(record, FaultReverted)]
+    assert reverted.verified is False
+    assert cleanup([one], left=False) == "UNVERIFIED"
+
+
+class Unread:
+    """A fault whose undo nothing can read back."""
+
+    def __init__(self, fault: Any) -> None:
+        self._fault = fault
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._fault, name)
+
+    async def observe(self, env: Env, undo: Any) -> Absent:
+        return Absent(verified=False)
+
+
+def test_a_fault_may_take_longer_for_its_undo_than_a_request() -> None:
+    case = Case()
+
+    class Long(Unread):
+        def undo_limit_s(self, undo: Any) -> float:
+            return 3 * COMING_OUT_S
+
+        async def revert(self, env: Env, undo: Any) -> None:
+            await anyio.sleep(2 * COMING_OUT_S)
+
+    async def go() -> tuple[str, float]:
+        drive = await case.drive()
+        await drive.inject()
+        able: Any = drive.fault
+        drive.fault = Long(able)
+        await drive.undo(keep_on=True)
+        return drive.life.state, anyio.current_time()
+
+    assert virtually(go) == ("CLOSED", pytest.approx(2 * COMING_OUT_S))

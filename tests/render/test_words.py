@@ -55,6 +55,15 @@ EVERY: tuple[tuple[records.AnyRecord, str], ...] = (
         records.FaultReverted("f", 61.0, verified=False),
         "Reverted toxic on proxy/payments, gone by the target's word, not verified at 01:01.000, by the runner",
     ),
+    (records.ActivityBegan("method", 0, "slow", background=True), "The method's slow began in the background"),
+    (
+        records.ActivityEnded("rollbacks", 0, {"activity": {"name": "undo"}, "status": "succeeded"}),
+        "The rollback undo: succeeded",
+    ),
+    (
+        records.ActivityEnded("after", 0, {"activity": {"name": "p"}, "status": "failed", "tolerance_met": False}),
+        "After, the hypothesis' probe p: failed, NOT as tolerated",
+    ),
     (
         records.FaultWatched("f", 3.0),
         "Watching toxic on proxy/payments for 3 s: a late request may still land",
