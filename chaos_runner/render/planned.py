@@ -5,6 +5,7 @@ An old or damaged plan still renders: a field that cannot be read costs that fie
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -111,9 +112,10 @@ def read(run: Run) -> Planned:
 _OF_EXPERIMENT = frozenset(one.name for one in msgspec.structs.fields(model.Experiment))
 
 
-def _fields(kind: type[msgspec.Struct]) -> Iterator[tuple[str, Any]]:
+@functools.cache  # what the fields are has to be compiled from their names: half the time of reading a plan
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
     skipped = {"unreadable", "connections", "ceilings", "protected"}
-    return ((one.name, one.type) for one in msgspec.structs.fields(kind) if one.name not in skipped)
+    return tuple((one.name, one.type) for one in msgspec.structs.fields(kind) if one.name not in skipped)
 
 
 def _defaults(found: Planned, lost: list[str]) -> None:
