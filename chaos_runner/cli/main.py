@@ -39,7 +39,7 @@ COMMANDS = {
     "gameday": "a scenario's experiments in order, with people and checkpoints",
     "schedule": "run experiments on their own; what was decided, and why",
     "serve": "runs and game days in a browser, live, with a halt button",
-    "report": "render a run as html, junit, markdown or json",
+    "report": "render a run, the site of all runs, or two runs side by side",
     "explain": "print the fields of a fault, a probe or a file",
     "schema": "print the JSON Schema of a file kind",
     "doctor": "check this machine and the environments",

@@ -1,11 +1,16 @@
-"""Renders a run from the store: html, junit, markdown or json. The same records give the same bytes."""
+"""Renders a run from the store: html, junit, markdown or json. The same records give the same bytes.
+
+chaos-runner report [RUN]        one run; the last one without a name
+chaos-runner report index        a static site of all runs: filters, trends, coverage, open actions, skips
+chaos-runner report diff A B     two runs side by side: text, html or json
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from chaos_runner import registry
 from chaos_runner.cli import common
@@ -15,19 +20,50 @@ FILES = {"html": "html", "junit": "xml"}  # the reports of every run, with the e
 
 def options(parser: argparse.ArgumentParser) -> None:
     """The command line of `report`."""
-    parser.add_argument("run", nargs="?", metavar="RUN", help="a run id or its beginning (default: the last run)")
-    parser.add_argument("--format", choices=registry.reports, default="html", help="default: html")
+    parser.add_argument(
+        "words", nargs="*", metavar="RUN", help="a run id or its beginning (default: the last run); index; diff A B"
+    )
+    parser.add_argument("--format", choices=[*registry.reports, "text"], help="default: html; of diff: text")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write; - or nothing with --format: stdout")
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="the folder of reports")
     common.places(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the report; 0."""
+    """Writes the report, the site or the difference; 0."""
+    from chaos_runner.cli.trouble import Usage
+
+    match args.words:
+        case ["index"]:
+            from chaos_runner.cli import report_index
+
+            return report_index.run(args)
+        case ["diff", first, second]:
+            from chaos_runner.cli import report_diff
+
+            _allowed(args.format, report_diff.FORMATS, "the difference of two runs")
+            return report_diff.run(args, first, second)
+        case [] | [_]:
+            return _one(args, args.words[0] if args.words else None)
+    msg = "name one run, or: chaos-runner report index, chaos-runner report diff A B"
+    raise Usage(msg)
+
+
+def _allowed(kind: str | None, known: Iterable[str], what: str) -> None:
+    from chaos_runner.cli.trouble import Usage
+
+    if kind is not None and kind not in known:
+        msg = f"there is no {kind} of {what}; take --format {', '.join(known)}"
+        raise Usage(msg)
+
+
+def _one(args: argparse.Namespace, prefix: str | None) -> int:
+    kind = args.format or "html"
+    _allowed(kind, registry.reports, "one run")
     state = common.state_dir(args)
-    run_id = found(args.run, state)
-    content = rendered(run_id, state, args.format)
-    if args.out is None and args.format == "html":
+    run_id = found(prefix, state)
+    content = rendered(run_id, state, kind)
+    if args.out is None and kind == "html":
         args.out = args.reports / f"{run_id}.html"
     if args.out is None or str(args.out) == "-":
         sys.stdout.buffer.write(content)
@@ -69,48 +105,33 @@ def rendered(run_id: str, state: Path, kind: str) -> bytes:
 
 
 def write(run_id: str, state: Path, folder: Path) -> list[Path]:
-    """The HTML report, the JUnit file and the index of a finished run."""
+    """The HTML report and the JUnit file of a finished run; the site of all runs is brought up to date."""
     written = []
     for kind, ending in FILES.items():
         path = folder / f"{run_id}.{ending}"
         common.written(path, rendered(run_id, state, kind))
         written.append(path)
-    _index(state, folder)
+    _listed(run_id, state, folder)
     return written
+
+
+def _listed(run_id: str, state: Path, folder: Path) -> None:
+    """The site is worth a warning, and not the report of the run."""
+    from chaos_runner.cli import site
+    from chaos_runner.store import StoreError
+
+    try:
+        site.build(state, folder, run=run_id, most=site.AFTER_A_RUN)
+    except (StoreError, OSError) as why:
+        common.tell(f"warning: the list of all runs is as it was: {why}; write it with: chaos-runner report index")
 
 
 def rehearse() -> None:
     """Loads all that `write` needs, by rendering the reports of a run that never was."""
     from chaos_runner import store  # noqa: F401 -- loaded
+    from chaos_runner.cli import site
     from chaos_runner.history import fold
-    from chaos_runner.render.html import index
 
     for kind in FILES:
         registry.reports[kind](fold([]), [], [])
-    index.render([])
-
-
-def _index(state: Path, folder: Path) -> None:
-    from chaos_runner import store
-    from chaos_runner.render.html import index
-
-    with store.open_store(state, read_only=True) as ledger:
-        runs = ledger.runs(limit=500)
-    known = [
-        index.Summary(
-            run=run.run,
-            verdict=verdict(run.headline),
-            experiment=run.experiment,
-            environment=run.environment,
-            started_at=run.started_at,
-            link=f"{run.run}.html",
-        )
-        for run in runs
-        if (folder / f"{run.run}.html").is_file()
-    ]
-    common.written(folder / "index.html", index.render(known))
-
-
-def verdict(headline: str) -> Any:
-    """The word for a run that may not have ended."""
-    return headline or "UNFINISHED"
+    site.rehearse()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from chaos_runner.render import html
 from tests.browser import ground
 from tests.browser.chromium import Browser
 from tests.render.conftest import rendered
@@ -134,12 +133,3 @@ def test_the_hour_opens_quickly(browser: Browser, tmp_path: Path, hour: History)
     took = browser.value("performance.getEntriesByType('navigation')[0].domComplete")
     assert browser.complaints() == []
     assert took < 20_000
-
-
-def test_the_index_is_silent_and_offline(browser: Browser, tmp_path: Path) -> None:
-    one = html.Summary("r1", "HELD", "slow payments", "demo", 1_787_392_800.0, "r1.html", "all well")
-    page = ground.saved(tmp_path, html.render_index([one]).decode())
-    browser.open(page)
-
-    ground.silent(browser, page.as_uri())
-    assert browser.value("document.querySelector('td a').getAttribute('href')") == "r1.html"

@@ -186,6 +186,8 @@ class Rig:
         self.probes = dict(PROBES)
         self.owner = DEAD
         self.run_id = "r1"
+        self.wall = WALL
+        self.environment = "fake"
         self.engine: Engine
         self.after: list[tuple[float, Callable[[], object]]] = []
         self.alerts: AlertSource | None = None
@@ -206,7 +208,7 @@ class Rig:
         if self.alerts is not None:
             url = "http://127.0.0.1:1"
             roomy = msgspec.structs.replace(roomy, alertmanager=Alertmanager(url=url), always_on=AlwaysOn())
-        return Env("fake", roomy)
+        return Env(self.environment, roomy)
 
     @property
     def harmed(self) -> bool:
@@ -241,7 +243,7 @@ class Rig:
         deed()
 
     def _setting(self, plan: Plan) -> Setting:
-        clock = Clock(wall=lambda: WALL + anyio.current_time())
+        clock = Clock(wall=lambda: self.wall + anyio.current_time())
         self.interrupts = Interrupts()
         readers = planning.readers_of(plan.experiment, self.probes)
 

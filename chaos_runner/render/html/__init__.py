@@ -8,17 +8,11 @@ from __future__ import annotations
 
 from chaos_runner.history import Run
 from chaos_runner.records import Entry, Sample
-from chaos_runner.render.html import index, page
-from chaos_runner.render.html.index import Summary
+from chaos_runner.render.html import page
 
-__all__ = ["Summary", "render", "render_index"]
+__all__ = ["render"]
 
 
 def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
     """The report of one run as a page."""
     return page.render(run, entries, samples)
-
-
-def render_index(summaries: list[Summary]) -> bytes:
-    """The list of runs as a page."""
-    return index.render(summaries)

@@ -45,6 +45,11 @@ def json_block(value: object) -> Markup:
     return Markup(encoded)  # noqa: S704
 
 
+def fingerprint(*names: str) -> str:
+    """A hash over these templates, styles and scripts."""
+    return hashlib.sha256("\0".join(map(_asset, names)).encode()).hexdigest()
+
+
 def _policy(style: str, script: str) -> str:
     allowed = f"script-src '{_hash(script)}'; " if script else ""
     return (
