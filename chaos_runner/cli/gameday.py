@@ -17,6 +17,9 @@ VERBS: dict[str, str] = {
     "resume": "take up a day whose conductor died",
     "status": "how it stands, and whose answer it waits for",
     "end": "end it: what runs is stopped and undone first",
+    "attach": "show a day and take words for it, in this terminal",
+    "say": "say anything that a console takes, from any terminal",
+    "list": "game days, newest first",
 }
 HIDDEN = {"conduct"}  # started by us
 

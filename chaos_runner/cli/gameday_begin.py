@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import os
 import subprocess
 import sys
 import time
@@ -63,18 +61,9 @@ def _last_line(log: Path) -> str:
 
 def attach(state: Path, day: str, args: argparse.Namespace) -> int:
     """A console until it is left or the day is over; the Textual one on a terminal that has it."""
-    kind = "plain" if args.plain or not _screen() else "textual"
-    console = importlib.import_module(f"chaos_runner.console.{kind}")
-    code: int = console.attach(state, day, args.who or common.actor())
-    return code
+    from chaos_runner.console import entrance
 
-
-def _screen() -> bool:
-    """Whether a whole screen may be drawn, and the program for it is there."""
-    import importlib.util
-
-    there = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    return there and importlib.util.find_spec("textual") is not None
+    return entrance.attach(state, day, args.who or common.actor(), lines=args.plain)
 
 
 def say_end(state: Path, day: str, folder: Folder, process: subprocess.Popen[bytes]) -> None:

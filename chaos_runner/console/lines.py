@@ -10,8 +10,12 @@ from chaos_runner.render import text
 from chaos_runner.render.words import PHASES
 
 WIDEST = 600
-HELP = "say: {words}; `help` lists them, `leave` leaves the console and nothing else"
 STATES = {"waiting": " ", "going": "▶", "ended": "✓", "skipped": "–", "": " "}
+
+
+def flat(line: str) -> str:
+    """One line that keeps its columns, harmless and cut to a limit."""
+    return text.clean(line[: 2 * WIDEST]).replace("\n", " ").replace("\t", " ")[:WIDEST]
 
 
 def moment(at: float | None) -> str:
@@ -64,7 +68,7 @@ def head(screen: Screen) -> list[str]:
         lines.append("predicted: " + ", ".join(f"{p.who} {p.believed} {p.confidence:.0%}" for p in screen.predictions))
     if screen.alerts:
         lines.append("alerts: " + ", ".join(screen.alerts))
-    return [text.one_line(line, WIDEST) for line in lines]
+    return [flat(line) for line in lines]
 
 
 def row(one: Row) -> str:
@@ -73,7 +77,7 @@ def row(one: Row) -> str:
     real = moment(one.began_at) if one.began_at is not None else " " * 8
     name = f"{one.step + 1}. {one.what}" if one.step >= 0 else one.what
     end = f"  {one.headline or one.state}" if one.state not in {"", "waiting"} else ""
-    return text.clean(f"{STATES.get(one.state, ' ')} {planned}  {real}  {name}{end}")
+    return flat(f"{STATES.get(one.state, ' ')} {planned}  {real}  {name}{end}")
 
 
 def _title(screen: Screen) -> str:

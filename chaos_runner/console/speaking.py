@@ -23,6 +23,7 @@ class Answer(msgspec.Struct, frozen=True):
     told: str = ""
     trouble: str = ""
     lever: str = ""
+    lost: bool = False  # the words were right, and the ledger did not take them
 
     @property
     def sentence(self) -> str:
@@ -49,11 +50,11 @@ def _stopped(state_dir: Path, day_id: str, line: str, who: str, scope: str, why:
     """The lever of a line that could not be kept, where it is one that stops."""
     try:
         if verbs.take_apart(line).verb not in desk.STOPS:
-            return Answer(trouble=why)
+            return Answer(trouble=why, lost=True)
         pulled = levers.pull(state_dir, scope, who, f"game day {day_id}: {line:.400}")
-        return Answer(trouble=why, lever=str(pulled))
+        return Answer(trouble=why, lever=str(pulled), lost=True)
     except (ValueError, StoreError) as also:
-        return Answer(trouble=f"{why}; {also}")
+        return Answer(trouble=f"{why}; {also}", lost=True)
 
 
 def come_in(state_dir: Path, day_id: str, who: str, where: str) -> None:
