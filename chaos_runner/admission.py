@@ -24,7 +24,7 @@ _IN_A_POD = (
 def check(plan: Plan, ledger: Store, state_dir: Path, required_layer: str = "") -> None:
     """Raises Refusal with the first reason against it."""
     _check_places(plan, ledger)
-    _check_layers(plan, required_layer or plan.connections.require.layer)
+    check_layers(plan, required_layer or plan.connections.require.layer)
     why = lever(plan, state_dir)
     if why:
         msg = f"not started: {why}"
@@ -49,7 +49,8 @@ def _why(held: FaultRow) -> str:
     return f"is undone, and still watched for late requests for {left} s"
 
 
-def _check_layers(plan: Plan, required: str) -> None:
+def check_layers(plan: Plan, required: str) -> None:
+    """Raises Refusal where nobody would undo as the operator requires."""
     strongest = max((_LAYERS.index(layer) for layer in plan.layers), default=0)
     if _LAYERS.index(required) > strongest:
         msg = f"not started: the layer '{required}' is required, and this target offers: {', '.join(plan.layers)}"

@@ -34,6 +34,14 @@ class Alert(msgspec.Struct, frozen=True):
         return tuple(sorted(self.labels.items()))
 
 
+class Rule(msgspec.Struct, frozen=True):
+    """A rule that makes an alert, with the labels that it states itself; `trouble` is why it cannot be evaluated."""
+
+    name: str
+    labels: dict[str, str]
+    trouble: str = ""
+
+
 class Heard(msgspec.Struct, frozen=True):
     """One reading of a source: what is there of what was asked for, and the source's own time."""
 

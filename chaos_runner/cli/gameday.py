@@ -13,6 +13,7 @@ USAGE = 2
 
 # verb -> what `--help` says; the module `gameday_<verb>` has `options(parser)` and `run(args) -> exit code`
 VERBS: dict[str, str] = {
+    "check": "days before: what is still to be done; changes nothing",
     "run": "begin a game day: its conductor, and a console",
     "resume": "take up a day whose conductor died",
     "status": "how it stands, and whose answer it waits for",

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import httpx2
 import msgspec
 
-from chaos_runner.alerts import Alert, Heard, State
+from chaos_runner.alerts import Alert, Heard, Rule, State
 from chaos_runner.api import Doubt, Env, Refused
 from chaos_runner.clients import _answers, http
 
@@ -48,6 +48,22 @@ class _Alert(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Alerts(msgspec.Struct, frozen=True):
     alerts: tuple[_Alert, ...]
+
+
+class _Rule(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    labels: dict[str, str] = {}
+    health: str = "unknown"
+    last_error: str = ""
+    type: str = "alerting"
+
+
+class _Group(msgspec.Struct, frozen=True):
+    rules: tuple[_Rule, ...] = ()
+
+
+class _Groups(msgspec.Struct, frozen=True):
+    groups: tuple[_Group, ...]
 
 
 class _Envelope(msgspec.Struct, frozen=True, rename="camel"):
@@ -98,6 +114,13 @@ class Client:
         told = _answers.read(_Alerts, body, self.url)
         return Heard(tuple(self._alert(one) for one in told.alerts), at)
 
+    async def rules(self, *, limit_s: float = CALL_S) -> tuple[Rule, ...]:
+        """Every rule that makes an alert, whether it fires or not."""
+        body, _at = await self._get("rules", {"type": "alert"}, limit_s)
+        told = _answers.read(_Groups, body, self.url)
+        alerting = (one for group in told.groups for one in group.rules if one.type == "alerting")
+        return tuple(Rule(one.name, one.labels, _trouble(one)) for one in alerting)
+
     def _alert(self, one: _Alert) -> Alert:
         state: State = "firing" if one.state == "firing" else "pending"
         return Alert(one.labels, state, _answers.unix(one.active_at, self.url))
@@ -122,6 +145,10 @@ class Client:
         if envelope.warnings:
             raise Doubt(f"{self.url} warns: {'; '.join(envelope.warnings)[:300]}")
         return bytes(envelope.data), _answers.time_of(answer)
+
+
+def _trouble(rule: _Rule) -> str:
+    return (rule.last_error[:300] or "it says only that it is an error") if rule.health == "err" else ""
 
 
 def _envelope(answer: http.Answer, url: str) -> _Envelope:
