@@ -126,7 +126,7 @@ class World:
 def on(shop: world.World, file: Path, folder: Path, beside: Beside | None = None) -> Seen:
     """Runs the file on this shop, and looks at everything; the world goes on. Orders are those since then."""
     began, before = time.monotonic(), _settled(shop)
-    _name(shop, folder / "state")
+    name(shop, folder / "state")
     with beside(shop) if beside else contextlib.nullcontext():
         code, answer, said, watch = _run(file, shop, folder)
     after = _settled(shop)
@@ -159,7 +159,7 @@ def _guardian_said(folder: Path) -> str:
     return "\n".join(log.read_text(encoding="utf-8") for log in (folder / "state").glob("guardian-*.log"))
 
 
-def _name(shop: world.World, state: Path) -> None:
+def name(shop: world.World, state: Path) -> None:
     """Writes the file by which the command line finds the demo's worlds."""
     state.mkdir(mode=0o700)
     found = demo.DemoState(demo.VERSION, {ENVIRONMENTS[shop.info.mode]: shop.info})

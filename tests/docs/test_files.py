@@ -38,6 +38,10 @@ def _is_whole(block: Block) -> bool:
     return "\nenvironments:" in block.text or "\nchecks:" in block.text or "\nclosed:" in block.text
 
 
+def _is_scenario(block: Block) -> bool:
+    return block.text.startswith("kind: scenario/v1\n")
+
+
 def _top(block: Block) -> set[str]:
     return set(yaml.safe_load(block.text))
 
@@ -57,6 +61,13 @@ def test_every_whole_file_in_the_docs_is_valid(block: Block, tmp_path: Path) -> 
     assert _problems(block.text, tmp_path) == ""
 
 
+@pytest.mark.parametrize("block", [block for block in YAML if _is_scenario(block)], ids=str)
+def test_every_scenario_in_the_docs_is_valid(block: Block, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
+    (tmp_path / "scenarios").mkdir()
+    assert _problems(block.text, tmp_path / "scenarios") == ""
+
+
 @pytest.mark.parametrize("block", [block for block in YAML if not _is_whole(block) and _top(block) <= KEYS], ids=str)
 def test_every_part_of_an_experiment_in_the_docs_is_valid(block: Block, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "experiments" / "checks", tmp_path / "checks")
@@ -71,7 +82,7 @@ def test_every_part_of_a_step_in_the_docs_is_valid(block: Block, tmp_path: Path)
 
 
 def test_no_yaml_in_the_docs_is_left_untried() -> None:
-    known = [_is_whole(b) or _top(b) <= KEYS or _top(b) <= STEP_KEYS for b in YAML]
+    known = [_is_whole(b) or _is_scenario(b) or _top(b) <= KEYS or _top(b) <= STEP_KEYS for b in YAML]
     assert [str(b) for b, tried in zip(YAML, known, strict=True) if not tried and "docs/ci.md" not in b.page] == []
 
 

@@ -5,7 +5,10 @@ The last tests stop and restart Prometheus: their order matters, and nothing els
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -15,6 +18,8 @@ from chaos_runner import slo
 from chaos_runner.api import Doubt, Env, Refused, Unknown
 from chaos_runner.clients import prometheus, slos, sources
 from chaos_runner.environment import Alertmanager, AlwaysOn, Environment, Prometheus, Ratio, Slo, Threshold
+from chaos_runner.gameday.scenario import ROLES
+from chaos_runner.pocket import world
 from chaos_runner.probes.prometheus import PrometheusProbe
 from tests.signals import station
 from tests.signals.station import Station
@@ -222,6 +227,47 @@ async def test_a_budget_that_nobody_counted_is_unknown(watched: Station) -> None
 
     assert isinstance(told, slo.Unknown)
     assert "no series" in told.why
+
+
+def test_a_game_day_is_checked_against_the_rules_and_the_alerts_that_are_there(watched: Station) -> None:
+    folder = watched.place("checked", environment={"require": {"silent_alerts": []}})
+    refs = ["OrdersFailing", "alertname=OrdersTakenForLater,team=shop", "StuckOn", "OrdersFialing", "team=nobody"]
+    day = {
+        "kind": "scenario/v1",
+        "name": "a-day",
+        "environment": "demo-resilient",
+        "roles": {role: role for role in ROLES},
+        "alerts": {"expect": [{"name": "OrdersTakenForLater", "within": "1m"}], "forbid": refs},
+        "steps": [{"run": "experiment.yaml"}],
+    }
+    (folder / "day.yaml").write_text(json.dumps(day))
+    station.wait(lambda: not {"OrdersFailing", "OrdersTakenForLater"} & set(watched.alerts()))
+
+    argv = [
+        sys.executable,
+        "-P",
+        "-m",
+        "chaos_runner",
+        "gameday",
+        "check",
+        "day.yaml",
+        "--state",
+        "state",
+        "-o",
+        "json",
+    ]
+    done = subprocess.run(argv, cwd=folder, env=world.environment(), capture_output=True, timeout=60, check=False)
+    told = {one["what"]: one for one in json.loads(done.stdout)["findings"]}
+
+    assert done.returncode == 3, done.stderr
+    assert {what for what, one in told.items() if one["state"] != "ok"} == {
+        "alert StuckOn",
+        "alert OrdersFialing",
+        "alert team=nobody",
+    }
+    assert told["alert OrdersFailing"]["found"] == "the rule OrdersFailing makes it; it is silent now"
+    assert told["alert StuckOn"]["found"] == "the rule StuckOn makes it; it is firing now"
+    assert told["alert OrdersFialing"]["found"].startswith("none of ")
 
 
 async def test_prometheus_stopped_in_the_middle_is_blindness_and_restarted_it_knows_nothing_yet(
