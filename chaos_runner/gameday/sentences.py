@@ -54,7 +54,7 @@ def _course(fact: AnyFact, scenario: Scenario | None) -> str:  # noqa: C901 -- o
         case facts.DayStarted(actor=actor):
             return f"{actor or 'Somebody'} began the day"
         case facts.ConductorBegan(pid=pid, epoch=epoch, why=why):
-            return f"{'The' if epoch == 1 else 'Another'} conductor took up the day (pid {pid}){_why(why)}"
+            return f"{'The' if epoch <= 2 else 'Another'} conductor took up the day (pid {pid}){_why(why)}"
         case facts.StepBegan(step, run, attempt):
             again = f", attempt {attempt}" if attempt > 1 else ""
             return f"Step {step + 1} began: {step_name(scenario, step)}{again}" + (f" (run {run})" if run else "")

@@ -28,12 +28,14 @@ from chaos_runner.gameday.typed import Line, Speaker
 
 
 def here(line: Line, day: Day, speaker: Speaker) -> AnyFact:
-    return Present(name=typed.name(line.text or speaker.who, "a name"), who=speaker.who)
+    return Present(name=typed.person(day, typed.name(line.text or speaker.who, "a name")), who=speaker.who)
 
 
 def absent(line: Line, day: Day, speaker: Speaker) -> AnyFact:
     name, why = line.first()
-    return Present(name=typed.name(name, "a name"), who=speaker.who, absent=typed.wanted(why, line, "why"))
+    return Present(
+        name=typed.person(day, typed.name(name, "a name")), who=speaker.who, absent=typed.wanted(why, line, "why")
+    )
 
 
 def tick(line: Line, day: Day, speaker: Speaker) -> AnyFact:
@@ -54,7 +56,9 @@ def tick(line: Line, day: Day, speaker: Speaker) -> AnyFact:
 def approve(line: Line, day: Day, speaker: Speaker) -> AnyFact:
     name = line.text or speaker.who
     wanted = day.scenario.approvals if day.scenario else ()
-    return Approved(name=typed.one_of(name, wanted, "approver"), who=speaker.who)
+    meant = [one for one in wanted if one.casefold().startswith(f"{name.casefold()} ")]
+    approver = meant[0] if len(meant) == 1 else typed.one_of(name, wanted, "approver")
+    return Approved(name=approver, who=speaker.who)
 
 
 def go(line: Line, day: Day, speaker: Speaker) -> AnyFact:
@@ -130,7 +134,11 @@ def _next_run(line: Line, day: Day) -> int:
 
 def hand(line: Line, day: Day, speaker: Speaker) -> AnyFact:
     role, rest = line.first()
-    people = tuple(typed.name(one.strip(), "a name") for one in rest.removeprefix("to ").split(",") if one.strip())
+    people = tuple(
+        typed.person(day, typed.name(one.strip(), "a name"))
+        for one in rest.removeprefix("to ").split(",")
+        if one.strip()
+    )
     if not people:
         msg = f"say: {line.usage}"
         raise ValueError(msg)

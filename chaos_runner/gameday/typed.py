@@ -77,6 +77,21 @@ def name(told: str, what: str) -> str:
     return told.strip()
 
 
+def person(day: Day, told: str) -> str:
+    """Whom a name means: the one person of the day who is called so, or whose name begins with these words.
+
+    `Fay` is `Fay (site reliability)` where no other Fay plays a part; a guest keeps the name that was said.
+    """
+    known = list(dict.fromkeys(one for people in day.roles.values() for one in people))
+    wanted = told.casefold()
+    if told in known:
+        return told
+    meant = [
+        one for one in known if one.casefold() == wanted or one.casefold().startswith((f"{wanted} ", f"{wanted}@"))
+    ]
+    return meant[0] if len(meant) == 1 else told
+
+
 def short(text: str) -> str:
     """What a sentence quotes of it."""
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -46,7 +46,7 @@ def parse(line: str, day: Day, speaker: Speaker) -> AnyFact:
         msg = f"the game day is over; '{told.verb}' comes too late"
         raise ValueError(msg)
     by = told.options.get("by", speaker.who)
-    return verb.read(told, day, msgspec.structs.replace(speaker, who=typed.name(by, "--by")))
+    return verb.read(told, day, msgspec.structs.replace(speaker, who=typed.person(day, typed.name(by, "--by"))))
 
 
 def take_apart(line: str) -> Line:

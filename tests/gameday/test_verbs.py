@@ -29,7 +29,7 @@ from chaos_runner.gameday.facts import (
     StepSkipped,
     Ticked,
 )
-from tests.gameday.kit import STARTED_AT, a_day, said
+from tests.gameday.kit import STARTED_AT, a_day, said, scenario
 
 NOW = STARTED_AT + 600
 ASKED = Asked(step=0, question="go?", of=("facilitator",))
@@ -156,6 +156,21 @@ def test_what_is_told_after_the_end_is_still_heard() -> None:
     over = a_day(ACTION, DayEnded(how="finished"))
     for line in ("note x", "mark restored", "action y", "done a1b2-77 it is", "met detect", "retract 2 x"):
         assert said(line, over)
+
+
+def test_a_first_name_is_enough_where_it_is_one_person_s() -> None:
+    roles = {
+        "facilitator": "Fay (site reliability)",
+        "operator": "Otto (chaos)",
+        "abort_authority": "Abe (shop)",
+        "responders": ["Rob (shop)", "Rob (payments)"],
+    }
+    day = a_day(Asked(step=0, question="?", of=("facilitator",)), of=scenario(roles=roles, approvals=["Ada (owner)"]))
+    assert said("go", day, who="fay") == Answered(step=0, who="Fay (site reliability)", role="facilitator", answer="go")
+    assert said("approve ada", day, who="x") == Approved(name="Ada (owner)", who="x")
+    assert said("here otto", day, who="x") == Present(name="Otto (chaos)", who="x")
+    assert said("note y", day, who="Rob") == Said(who="Rob", text="y")  # two of them: nobody guesses
+    assert said("note y", day, who="Fa") == Said(who="Fa", text="y")
 
 
 def test_every_verb_s_usage_begins_with_its_name() -> None:
