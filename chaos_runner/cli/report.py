@@ -8,6 +8,7 @@ chaos-runner report diff A B     two runs side by side: text, html or json
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 from chaos_runner import registry
 from chaos_runner.cli import common
 
+CONCLUSIVE = ("HELD", "DEVIATED", "ABORTED", "NOT_REVERTED")
+EARLIER_MAX = 200  # how far back an earlier run is looked for
 FILES = {"html": "html", "junit": "xml"}  # the reports of every run, with the endings of their names
 
 
@@ -100,8 +103,23 @@ def rendered(run_id: str, state: Path, kind: str) -> bytes:
 
     with store.open_store(state, read_only=True) as ledger:
         entries, samples = ledger.records(run_id), ledger.samples(run_id)
-    content: bytes = registry.reports[kind](fold(entries), entries, samples)
+        run = fold(entries)
+        more = {"earlier": _earlier(ledger, run_id)} if kind == "html" else {}
+    content: bytes = registry.reports[kind](run, entries, samples, **more)
     return content
+
+
+def _earlier(ledger: Any, run_id: str) -> Any:
+    """The last conclusive run of the same experiment in the same environment before this one, or None."""
+    from chaos_runner.history import fold
+
+    own = ledger.run(run_id)
+    if own is None:
+        return None
+    known = ledger.runs(EARLIER_MAX, own.environment, own.experiment)  # newest first
+    before = itertools.dropwhile(lambda one: one.run != run_id, known)
+    found = next((one.run for one in before if one.run != run_id and one.headline in CONCLUSIVE), None)
+    return fold(ledger.records(found)) if found else None
 
 
 def write(run_id: str, state: Path, folder: Path) -> list[Path]:

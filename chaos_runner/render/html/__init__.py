@@ -13,6 +13,6 @@ from chaos_runner.render.html import page
 __all__ = ["render"]
 
 
-def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
-    """The report of one run as a page."""
-    return page.render(run, entries, samples)
+def render(run: Run, entries: list[Entry], samples: list[Sample], earlier: Run | None = None) -> bytes:
+    """The report of one run as a page; compared with an earlier one where there is one."""
+    return page.render(run, entries, samples, earlier)

@@ -7,6 +7,7 @@ from typing import Any
 from chaos_runner.history import Run
 from chaos_runner.records import Entry, Sample
 from chaos_runner.render import (
+    answers,
     charts,
     fingerprint,
     measured,
@@ -25,16 +26,18 @@ from chaos_runner.render.measured import Ticks
 from chaos_runner.render.planned import Planned
 from chaos_runner.render.svg import LEFT, RIGHT
 
+VERSION = 2  # of the page: it rises with any change of its bytes
 SOURCE_MAX = 64_000
 LINES_MAX = 600
+TITLE_MAX = 70  # a longer one may be cut in the banner, and stands among the facts too
 EXAMPLES_MAX = 8
 CARDS_MAX = 100
 RECOVERIES_MAX = 50
 STATE_WORDS = {"ok": "✓ ok", "violated": "✗ violated", "unknown": "? unknown", "not judged": "– not judged"}
 
 
-def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
-    """The report of one run."""
+def render(run: Run, entries: list[Entry], samples: list[Sample], earlier: Run | None = None) -> bytes:
+    """The report of one run; `earlier` is the one that it is compared with."""
     plan = planned.read(run)
     spans = windows.spans(run, entries, samples)
     ticks = measured.gathered(samples)
@@ -44,6 +47,8 @@ def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
         "report.js",
         run=run,
         plan=plan,
+        answers=answers.answers(run, plan, samples, earlier),
+        version=VERSION,
         story=story.told(run, plan, spans),
         heading=plan.heading(run.id),
         tiles=tiles.tiles(run, plan, ticks, spans),
@@ -78,7 +83,9 @@ def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
 
 def _facts(run: Run, plan: Planned) -> list[tuple[str, str]]:
     length = text.duration(run.ended_t) if run.ended_t is not None else "no end recorded"
+    title = plan.heading(run.id)
     return [
+        *([("Title", title)] if len(title) > TITLE_MAX else []),
         ("Experiment", plan.name or text.MISSING),
         ("Service", plan.service or text.MISSING),
         ("Owner", plan.owner or text.MISSING),
