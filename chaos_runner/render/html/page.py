@@ -29,7 +29,6 @@ from chaos_runner.render.svg import LEFT, RIGHT
 VERSION = 2  # of the page: it rises with any change of its bytes
 SOURCE_MAX = 64_000
 LINES_MAX = 600
-TITLE_MAX = 70  # a longer one may be cut in the banner, and stands among the facts too
 EXAMPLES_MAX = 8
 CARDS_MAX = 100
 RECOVERIES_MAX = 50
@@ -83,9 +82,8 @@ def render(run: Run, entries: list[Entry], samples: list[Sample], earlier: Run |
 
 def _facts(run: Run, plan: Planned) -> list[tuple[str, str]]:
     length = text.duration(run.ended_t) if run.ended_t is not None else "no end recorded"
-    title = plan.heading(run.id)
     return [
-        *([("Title", title)] if len(title) > TITLE_MAX else []),
+        ("Title", plan.heading(run.id)),  # a long one is cut in the banner
         ("Experiment", plan.name or text.MISSING),
         ("Service", plan.service or text.MISSING),
         ("Owner", plan.owner or text.MISSING),
