@@ -12,9 +12,14 @@ import itertools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chaos_runner import registry
 from chaos_runner.cli import common
+
+if TYPE_CHECKING:
+    from chaos_runner.history import Run
+    from chaos_runner.store import Store
 
 CONCLUSIVE = ("HELD", "DEVIATED", "ABORTED", "NOT_REVERTED")
 EARLIER_MAX = 200  # how far back an earlier run is looked for
@@ -109,9 +114,10 @@ def rendered(run_id: str, state: Path, kind: str) -> bytes:
     return content
 
 
-def _earlier(ledger: Any, run_id: str) -> Any:
-    """The last conclusive run of the same experiment in the same environment before this one, or None."""
+def _earlier(ledger: Store, run_id: str) -> Run | None:
+    """The last conclusive run of the same experiment in the same environment before this one, if it can be read."""
     from chaos_runner.history import fold
+    from chaos_runner.store import StoreError
 
     own = ledger.run(run_id)
     if own is None:
@@ -119,7 +125,10 @@ def _earlier(ledger: Any, run_id: str) -> Any:
     known = ledger.runs(EARLIER_MAX, own.environment, own.experiment)  # newest first
     before = itertools.dropwhile(lambda one: one.run != run_id, known)
     found = next((one.run for one in before if one.run != run_id and one.headline in CONCLUSIVE), None)
-    return fold(ledger.records(found)) if found else None
+    try:
+        return fold(ledger.records(found)) if found else None
+    except StoreError:  # a damaged earlier run costs the comparison, not the report
+        return None
 
 
 def write(run_id: str, state: Path, folder: Path) -> list[Path]:
