@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -59,14 +60,14 @@ steps:
   - run: one.yaml
   - run: two.yaml
 """
-CONFIG = "kind: config/v1\nenvironments:\n  here: {}\n"
+CONFIG = "kind: config/v1\nenvironments:\n  here: {{}}\n{notify}"
 
 
 class Rig:
     """One folder, one day."""
 
     def __init__(
-        self, folder: Path, port: int, *, hold_s: int = 3, drill: bool = False, hard_end_s: int = 3600
+        self, folder: Path, port: int, *, hold_s: int = 3, drill: bool = False, hard_end_s: int = 3600, notify: str = ""
     ) -> None:
         self.folder, self.state = folder, folder / ".chaos-runner"
         self.faults = {name: folder / f"{name}.fault" for name in ("one", "two")}
@@ -74,7 +75,9 @@ class Rig:
             text = EXPERIMENT.format(name=name, port=port, file=file, hold=hold_s)
             (folder / f"{name}.yaml").write_text(text)
         (folder / "day.yaml").write_text(SCENARIO.format(drill=str(drill).lower(), hard_end=hard_end_s))
-        (folder / "chaos-runner.yaml").write_text(CONFIG)
+        (folder / "hook").write_text(notify)
+        told = f"notify: [{{webhook: 'file:{folder / 'hook'}'}}]\n" if notify else ""
+        (folder / "chaos-runner.yaml").write_text(CONFIG.format(notify=told))
         self.id = ""
 
     # --- commands ------------------------------------------------------------------------------------------------
@@ -179,7 +182,8 @@ def kill(pid: int) -> None:
     """Kills, and waits until the process is gone."""
     fd = os.pidfd_open(pid)
     try:
-        os.kill(pid, signal.SIGKILL)
+        signal.pidfd_send_signal(fd, signal.SIGKILL)
+        select.select([fd], [], [], 10)
     finally:
         os.close(fd)
 

@@ -1,0 +1,75 @@
+"""Alerts of a day: told once, by their own start, gone only when somebody could tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chaos_runner.alerts import Alert, Heard
+from chaos_runner.conductor.alarms import Alarms
+from chaos_runner.environment import AlwaysOn
+from chaos_runner.gameday.facts import AlertEnded, AlertFired, AlertsUnread, AnyFact, Entry
+
+WATCHDOG = Alert({"alertname": "Watchdog"}, "firing", 1.0, 1.0)
+
+
+def alert(name: str = "Slow", state: Any = "firing", starts: float = 100.0, **labels: str) -> Alert:
+    return Alert({"alertname": name, **labels}, state, starts, starts)
+
+
+def heard(*alerts: Alert) -> Heard:
+    return Heard((WATCHDOG, *alerts), 200.0)
+
+
+def watching() -> Alarms:
+    return Alarms(("Slow", "severity=page"), AlwaysOn(alert="Watchdog"))
+
+
+def test_an_alert_is_told_once_by_its_own_start() -> None:
+    alarms = watching()
+
+    assert alarms.observe(heard(), 0) == []
+    assert alarms.observe(heard(alert()), 1) == [AlertFired("Slow", {"alertname": "Slow"}, 100.0, "firing", 1)]
+    assert alarms.observe(heard(alert()), 1) == []
+    assert alarms.observe(heard(), 1) == [AlertEnded("Slow", {"alertname": "Slow"})]
+    assert [type(one) for one in alarms.observe(heard(alert(starts=150.0)), 2)] == [AlertFired]
+
+
+def test_an_alert_that_changes_its_state_is_told_again() -> None:
+    alarms = watching()
+    states = [alarms.observe(heard(alert(state=state)), 0) for state in ("pending", "firing", "suppressed")]
+
+    assert [[one.state for one in news if isinstance(one, AlertFired)] for news in states] == [
+        ["pending"], ["firing"], ["suppressed"],
+    ]  # fmt: skip
+
+
+def test_what_the_day_does_not_name_is_not_told() -> None:
+    assert watching().observe(heard(alert("Other"), alert("Third", severity="ticket")), 0) == []
+    assert len(watching().observe(heard(alert("Other", severity="page")), 0)) == 1
+
+
+def test_silence_of_a_deaf_source_ends_no_alert() -> None:
+    alarms = watching()
+    alarms.observe(heard(alert()), 0)
+
+    assert alarms.observe("no answer within 4 s", 0) == [AlertsUnread("no answer within 4 s")]
+    assert alarms.observe("no answer within 4 s", 0) == [], "told once"
+    assert alarms.observe(Heard((), 200.0), 0) == [], "the always-on alert is not there"
+    assert alarms.observe(heard(), 0) == [AlertsUnread(readable=True), AlertEnded("Slow", {"alertname": "Slow"})]
+
+
+def test_another_conductor_tells_nothing_twice() -> None:
+    first, second = watching(), watching()
+    facts: list[AnyFact] = [*first.observe(heard(alert()), 0), *first.observe("deaf", 0)]
+    second.recall(Entry("day", n, 1.0, 1.0, fact) for n, fact in enumerate(facts))
+
+    assert second.observe("deaf", 0) == []
+    assert second.observe(heard(alert()), 0) == [AlertsUnread(readable=True)]
+    assert second.observe(heard(), 0) == [AlertEnded("Slow", {"alertname": "Slow"})]
+
+
+def test_an_alert_with_ever_new_labels_fills_no_store() -> None:
+    alarms = watching()
+    told = sum(len(alarms.observe(heard(alert(pod=str(n))), 0)) for n in range(2000))
+
+    assert told < 1100
