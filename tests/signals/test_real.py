@@ -6,21 +6,36 @@ The last tests stop and restart Prometheus: their order matters, and nothing els
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
 from typing import Any
 
+import anyio
 import pytest
 
 from chaos_runner import slo
 from chaos_runner.api import Doubt, Env, Refused, Unknown
 from chaos_runner.clients import prometheus, slos, sources
-from chaos_runner.environment import Alertmanager, AlwaysOn, Environment, Prometheus, Ratio, Slo, Threshold
+from chaos_runner.environment import (
+    Alertmanager,
+    AlwaysOn,
+    Environment,
+    Gates,
+    Prometheus,
+    Ratio,
+    Signal,
+    Slo,
+    Threshold,
+)
 from chaos_runner.gameday.scenario import ROLES
 from chaos_runner.pocket import world
 from chaos_runner.probes.prometheus import PrometheusProbe
+from chaos_runner.scheduler.gates import Asked
+from chaos_runner.scheduler.signals import NAMES, Signals
+from chaos_runner.store import Reading, open_store
 from tests.signals import station
 from tests.signals.station import Station
 
@@ -270,6 +285,83 @@ def test_a_game_day_is_checked_against_the_rules_and_the_alerts_that_are_there(w
     assert told["alert OrdersFialing"]["found"].startswith("none of ")
 
 
+def asked(watched: Station, signal: Signal) -> Reading:
+    """What the gate of a schedule makes of a signal now."""
+    environment = Environment(
+        prometheus=Prometheus(url=watched.prometheus.url),
+        alertmanager=Alertmanager(url=watched.alertmanager.url),
+        always_on=AlwaysOn(),
+        slos={"good": GOOD, "spent": SPENT},
+        gates=Gates(budget=signal),
+    )
+
+    async def read() -> Reading:
+        async with Signals() as signals:
+            return (await signals.read(Asked("slow", "x", "demo", "shop", 0.0), environment))[NAMES.index("budget")]
+
+    return anyio.run(read)
+
+
+def test_a_schedule_s_gates_go_by_what_the_server_says(watched: Station) -> None:
+    burn = (slo.PRESETS["14.4"], slo.PRESETS["6"])
+    yes = [Signal(slo="good"), Signal(slo="good", burn=burn), Signal(query="vector(1)"), Signal(silent=("Nothing",))]
+    no = {
+        "of the error budget of spent; 25% must be": Signal(slo="spent", burn=burn),
+        "the error budget of spent burns at 6 or faster": Signal(slo="spent", left=-1e9, burn=burn[1:]),
+        "the query comes to 0, not 1": Signal(query="vector(0)"),
+        "parse error": Signal(query="sum("),
+        "firing: StuckOn": Signal(silent=("StuckOn",)),
+    }
+
+    assert [asked(watched, one).why for one in yes] == [""] * 4
+    for why, one in no.items():
+        reading = asked(watched, one)
+        assert not reading.ok
+        assert why in reading.why
+
+
+SCHEDULED = """\
+kind: config/v1
+environments:
+  shop:
+    prometheus: {{url: "{url}"}}
+    slos:
+      orders: {{objective: 99.9%, over: 60s, ratio: {{total: shop_orders_total, good: '{good}'}}}}
+    gates:
+      healthy: {{query: "{orders} > bool 0"}}
+      deploy: {{not_used: a test}}
+      incident: {{not_used: a test}}
+      budget: {{slo: orders, left: 25%}}
+      external: {{not_used: a test}}
+schedules:
+  - {{name: orders, experiment: experiment.yaml, environment: shop, calendar: always, cron: "* * * * * *"}}
+"""
+
+
+def test_a_schedule_whose_budget_is_spent_is_skipped_with_the_number(watched: Station) -> None:
+    folder = watched.place("scheduled", method=[NOOP | {"target": {"name": "one"}, "with": {"file": "/nowhere"}}])
+    good = 'shop_orders_total{outcome="failed"}'  # as if only those were good: all the others spend it
+    text = SCHEDULED.format(url=watched.prometheus.url, good=good, orders=ORDERS)
+    (folder / "chaos-runner.yaml").write_text(text)
+    with open_store(folder / ".chaos-runner", allow_tmpfs=True) as store:
+        store.arm("shop", "a test", time.time() + 600)
+        argv = [sys.executable, "-P", "-m", "chaos_runner", "schedule", "run"]
+        log = (folder / "daemon.log").open("wb")
+        with log, subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log, env=world.environment()) as daemon:
+            station.wait(lambda: len(store.slots()) >= 2, 60.0)
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(30) == 0
+        row = store.slots()[0]
+
+    assert row.decision == "SKIP"
+    found = re.fullmatch(r"budget: (-\d+\.\d% left) of the error budget of orders; 25% must be", row.reason)
+    assert found, row.reason
+    values = {one.gate: (one.ok, one.value) for one in row.readings}
+    assert values["budget"] == (False, found[1])
+    assert values["healthy"] == (True, "1")
+    assert float(found[1].split("%")[0]) == pytest.approx(-99900, rel=0.05)
+
+
 async def test_prometheus_stopped_in_the_middle_is_blindness_and_restarted_it_knows_nothing_yet(
     watched: Station,
 ) -> None:
@@ -292,6 +384,8 @@ async def test_prometheus_stopped_in_the_middle_is_blindness_and_restarted_it_kn
             await client.value(ORDERS)
         told = await slos.budget_left(client, GOOD, station.now())
         assert isinstance(told, slo.Unknown)
+    gate = await anyio.to_thread.run_sync(asked, watched, Signal(slo="good"))
+    assert (gate.ok, gate.value) == (False, "unknown")
 
     watched.prometheus.start()
     here = env(watched)
