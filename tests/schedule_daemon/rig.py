@@ -19,7 +19,7 @@ from tests.crash.relay import Relay
 from tests.proxy import toxi
 
 CLI = (sys.executable, "-m", "chaos_runner")
-ENVIRONMENTS = ("one", "two", "three", "four", "five", "six")
+ENVIRONMENTS = ("one", "two", "three", "four", "five", "six", "seven", "eight")  # a run in each at a time
 LAPSE_S = 7.0  # a stopped leader is resumed after its lease is another's
 
 EXPERIMENT = """\
@@ -29,8 +29,8 @@ hypothesis: nothing is done twice
 service: {name}
 steady_state:
   users:
-    probe: http
-    with: {{url: "http://127.0.0.1:{port}", path: /version, rate: 4/s, timeout: 5s}}
+    probe: tcp
+    with: {{address: "127.0.0.1:{port}", rate: 8/s, timeout: 5s}}
     expect: [success >= 50%]
 baseline: 5s
 blast_radius: {{at_once: 1, in_total: 1, max_duration: 30s}}
@@ -181,7 +181,7 @@ class Trial(NamedTuple):
         return [run for run, count in self.injected.items() if count != 1 or run not in claimed]
 
 
-def trial(one: Rig, seconds: float, seed: int, *, every_s: tuple[float, float] = (1.0, 4.0)) -> Trial:
+def trial(one: Rig, seconds: float, seed: int, *, every_s: tuple[float, float] = (0.5, 2.5)) -> Trial:
     """Three daemons; the leader, mostly, is killed, stopped for longer than its lease, or asked to end."""
     chance = random.Random(seed)
     one.arm()
