@@ -1,4 +1,4 @@
-# Verbs: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons schedule-demo calibrate endurance soak-demo real wheel-test clean
+# Verbs: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons schedule-demo simulate-year calibrate endurance soak-demo real wheel-test clean
 PY ?= python3
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
@@ -24,12 +24,13 @@ CRASH_ARGS ?=
 ENDURANCE_ARGS ?=
 THREE_ARGS ?=
 SCHEDULE_ARGS ?=
+YEAR_ARGS ?=
 SEEDS ?= 10000
 EXAMPLES ?= 2000
 # Hundreds of Python processes are started: without its cache each compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons schedule-demo calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
+.PHONY: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons schedule-demo simulate-year calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -130,6 +131,10 @@ simulate: .venv/.test
 # Three schedule daemons, killed, stopped and resumed at random for two minutes.
 three-daemons: .venv/.test
 	$(BIN)/python tools/three_daemons.py $(THREE_ARGS)
+
+# A year of 200 schedules on a virtual clock, with deaths and clocks that are set: YEAR_ARGS="3" for three of them.
+simulate-year: .venv/.test
+	$(BIN)/python tools/simulate_year.py $(YEAR_ARGS)
 
 # Five experiments in five minutes on the demo's shops, by a daemon; then the lever.
 schedule-demo: .venv/.test

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -17,19 +17,17 @@ import msgspec
 from chaos_runner import recover
 from chaos_runner.load import Invalid
 from chaos_runner.plan import Refusal
-from chaos_runner.scheduler import decide, facts, growth, log, past, systemd
+from chaos_runner.scheduler import log, systemd
 from chaos_runner.scheduler.book import Book, Item
 from chaos_runner.scheduler.children import Children, Command
-from chaos_runner.scheduler.decide import Decided, Slot
+from chaos_runner.scheduler.desk import BACK_S, Desk, Outside
 from chaos_runner.scheduler.lead import RENEW_S, Lead
 from chaos_runner.scheduler.signals import Signals
 from chaos_runner.scheduler.timer import Timer
-from chaos_runner.scheduler.wheel import Due, Wheel
-from chaos_runner.store import Fenced, SlotRow, Store, StoreError, alive
+from chaos_runner.scheduler.wheel import Wheel
+from chaos_runner.store import Fenced, Store, StoreError, alive
 
-BACK_S = 3600.0  # a wall clock that was set back by more begins anew
 LOOK_S = 2.0  # between two looks at files, which may be thousands
-LOOKBACK_S = 31 * 86400.0
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -48,7 +46,6 @@ class Daemon:
 
     def __init__(self, setting: Setting, store: Store, book: Book) -> None:
         self.setting = setting
-        self.book = book
         self.lead = Lead(store, setting.holder)
         self.children = Children(setting.command, self._ended)
         self.problem = ""
@@ -58,8 +55,9 @@ class Daemon:
         self._store = store
         self._signals = Signals(setting.now)
         self._timer = Timer(self._fire)
-        self._wheel: Wheel[Item] = Wheel((), setting.now())
-        self._deciding: float | None = None
+        state = setting.command.state_dir
+        outside = Outside(setting.now, setting.new_run_id, state, self.children.start, self._signals)
+        self.desk = Desk(outside, store, self.lead, book)
         self._look_at = 0.0  # when files are looked at again
         self._fresh = False  # the lease was taken, and what was missed is not looked at yet
         self._again = asyncio.Event()
@@ -70,7 +68,7 @@ class Daemon:
         """Until it is asked to stop; the exit code."""
         self._listen()
         held = self._store.lease()
-        await self._build(self._since(held.decided_until if held else self.setting.now()))
+        await self._build(self.desk.since(held.decided_until if held else self.setting.now()))
         self._timer.start()
         log.say("started", holder=self.lead.holder, schedules=len(self.book.items))
         systemd.notify("READY=1")
@@ -84,9 +82,14 @@ class Daemon:
         return 0
 
     @property
+    def book(self) -> Book:
+        """The schedules in force."""
+        return self.desk.book
+
+    @property
     def next(self) -> float | None:
         """When it looks again."""
-        return self._wheel.next()
+        return self.desk.wheel.next()
 
     async def _go_on(self) -> None:
         while not self.over.is_set():
@@ -103,27 +106,28 @@ class Daemon:
 
     async def _beat(self) -> None:
         """One second: the lease, the files, what ended, what is due."""
-        self._fresh |= self.lead.renew(self._decided_until)
+        self._fresh |= self.lead.renew(self.desk.decided_until)
         if self._again.is_set() or self._files_changed():
             self._again.clear()
             await self._reload()
         now = self.setting.now()
         if self.lead.leads:
-            if self._fresh:
-                self._fresh = False
-                await self._took_over(now)
+            self._note()
+            since = self.desk.anew_from(self._fresh)
+            self._fresh = False
+            if since is not None:
+                await self._build(since)
             self._tidy()
-            if self._wheel.at > now + BACK_S:
-                log.say("clock set back", by_s=round(self._wheel.at - now))
-                await self._build(now)
-            self._timer.set(self._wheel.next())
-            if (self._wheel.next() or now + 1) <= now:
+            self._timer.set(self.next)
+            if (self.next or now + 1) <= now:
                 self._timer.look()
         else:
             self._timer.set(None)
-            self._wheel.pop(min(self.lead.decided_until, now))
+            self.desk.wheel.pop(min(self.lead.decided_until, now))
         self.beaten_at = time.monotonic()
-        systemd.notify("WATCHDOG=1", f"STATUS={'leads' if self.lead.leads else 'spare'}, {len(self._wheel)} schedules")
+        systemd.notify(
+            "WATCHDOG=1", f"STATUS={'leads' if self.lead.leads else 'spare'}, {len(self.desk.wheel)} schedules"
+        )
 
     def _files_changed(self) -> bool:
         now = time.monotonic()
@@ -132,28 +136,19 @@ class Daemon:
         self._look_at = now + LOOK_S
         return self.book.stale()
 
-    def _decided_until(self) -> float | None:
-        """Up to when everything is decided; never less than before."""
-        now = self.setting.now()
-        due = self._wheel.next()
-        idle = now if due is None or due > now else due - 1
-        done = idle if self._deciding is None else self._deciding
-        return done if done > self.lead.decided_until or self.lead.decided_until > now + BACK_S else None
-
-    async def _took_over(self, now: float) -> None:
-        self.takeovers += 1
-        since = self._since(self.lead.decided_until)
-        log.say("leads", holder=self.lead.holder, epoch=self.lead.epoch, decided_until=round(since))
-        if self._wheel.at > since or self._wheel.at < now - BACK_S:
-            await self._build(since)
-
-    def _since(self, decided_until: float) -> float:
-        now = self.setting.now()
-        return now if decided_until > now + BACK_S else max(decided_until, now - LOOKBACK_S)
+    def _note(self) -> None:
+        """Says what is out of the ordinary about this second."""
+        if self._fresh:
+            self.takeovers += 1
+            until = round(self.lead.decided_until)
+            log.say("leads", holder=self.lead.holder, epoch=self.lead.epoch, decided_until=until)
+        ahead_s = self.desk.wheel.at - self.setting.now()
+        if ahead_s > BACK_S:
+            log.say("clock set back", by_s=round(ahead_s))
 
     async def _build(self, after: float) -> None:
         """The wheel anew, beside the loop: the lease must be renewed meanwhile."""
-        self._wheel = await self._beside(Wheel[Item], self.book.items, after)
+        self.desk.wheel = await self._beside(Wheel[Item], self.book.items, after)
 
     async def _beside(self, work: Callable[..., Any], *args: Any) -> Any:
         task = asyncio.create_task(asyncio.to_thread(work, *args))
@@ -174,10 +169,10 @@ class Daemon:
             text = why.text() if isinstance(why, Invalid) else str(why)
             if text != self.problem:
                 log.say("kept the old schedules", why=text)
-            self.problem, self.book = text, self.book.seen()
+            self.problem, self.desk.book = text, self.book.seen()
             return
-        self.problem, self.book = "", book
-        await self._build(self._wheel.at if self.lead.leads else self._since(self.lead.decided_until))
+        self.problem, self.desk.book = "", book
+        await self._build(self.desk.wheel.at if self.lead.leads else self.desk.since(self.lead.decided_until))
         log.say("reloaded", schedules=len(book.items))
 
     def _tidy(self) -> None:
@@ -203,71 +198,20 @@ class Daemon:
     async def _fire(self) -> None:
         if not self.lead.leads:
             return
-        due = self._wheel.next()
-        self._deciding = None if due is None else due - 1
         try:
-            now = self.setting.now()
-            await self._decide(self._wheel.pop(now), now)
+            await self.desk.fire()
         except Fenced as why:
             self.lead.lost()
+            self.desk.undecided()
             log.say("leads no more", why=str(why))
         except StoreError as why:
             log.say("not decided", why=str(why))
-            await self._build(self._deciding or self.setting.now())
+            await self._build(self.desk.undecided())
         except BaseException as bug:
             self._bug = bug
             self.over.set()
-        finally:
-            self._deciding = None
         if self.lead.leads and not self.over.is_set():
-            self._timer.set(self._wheel.next())
-
-    async def _decide(self, due: list[Due[Item]], now: float) -> None:
-        if not due:
-            return
-        self._store.settle_slots()
-        runs = past.runs(self._store, [one.item.label for one in due])
-        slots = [self._slot(one, runs, now) for one in due]
-        known = facts.gather(self._store, self.setting.command.state_dir, [slot.asked for slot in slots], now)
-        decided = await decide.decide(
-            slots, known, self._signals, self.book.environments, self._store.last_conclusive() if len(due) > 1 else {}
-        )
-        items = {one.item.label: one.item for one in due}
-        for one in decided:
-            if not one.reason:
-                await self._claim(one, items[one.slot.asked.schedule])
-        rows = [self._missed(one, now) for one in due if one.earlier]
-        rows += [decide.row(one, now, owner=self.lead.holder) for one in decided if one.reason]
-        self._store.add_skips(rows, self.lead.epoch)
-        for row in rows[:100]:
-            log.say("skipped", schedule=row.schedule, reason=row.reason)
-
-    def _slot(self, one: Due[Item], runs: Mapping[str, list[SlotRow]], now: float) -> Slot:
-        return Slot(
-            asked=one.item.asked(one.slot),
-            calendar=one.item.forbidden(one.slot, now),
-            pace=one.item.held_back(one.slot, past.of(runs.get(one.item.label, []), one.slot.window.start), now),
-            late_s=max(0.0, now - one.slot.due),
-        )
-
-    def _missed(self, one: Due[Item], now: float) -> SlotRow:
-        asked = one.item.asked(one.before)
-        return decide.missed(asked, one.first, one.before.due, one.earlier, now)
-
-    async def _claim(self, one: Decided, item: Item) -> None:
-        """Claims the slot; if it was free, starts its process."""
-        store, schedule = self._store, item.schedule
-        rows = store.slots(item.label, "RUN", growth.OUTCOMES_MAX) if schedule.growth else []
-        level = growth.level(schedule.growth, growth.outcomes(rows))
-        run = self.setting.new_run_id()
-        row = decide.row(one, self.setting.now(), run=run, owner=self.lead.holder, level=level)
-        if not store.claim_slot(row, self.lead.epoch):
-            return
-        log.say("claimed", run=run, schedule=row.schedule, instant=row.instant, environment=row.environment)
-        try:
-            await self.children.start(run, str(item.file), row.environment, growth.reach(schedule.growth, level))
-        except OSError as why:
-            store.end_slot(run, "LOST", f"its process could not be started: {why.strerror or why}")
+            self._timer.set(self.next)
 
     def _ended(self, run: str, code: int) -> None:
         log.say("ended", run=run, code=code)
