@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.schedule import kit, year  # noqa: E402
+from tests.schedule import kit, year
 
 TOGETHER = 20  # schedules of one store
 MEMORY = Path("/dev/shm")  # no disk is to be tried here
