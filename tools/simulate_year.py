@@ -1,6 +1,6 @@
 """A simulated year of 200 schedules over 12 zones, beside a walk through every minute that shares nothing with it.
 
-The desk, gates and store of the product on a virtual clock; daemons are killed between any two writes, stopped and
+The docket, gates and store of the product on a virtual clock; daemons are killed between any two writes, stopped and
 resumed, and their clocks are set. Prints what it came to; exits 1 where anything is wrong.
 """
 

@@ -20,7 +20,7 @@ from chaos_runner.plan import Refusal
 from chaos_runner.scheduler import log, systemd
 from chaos_runner.scheduler.book import Book, Item
 from chaos_runner.scheduler.children import Children, Command
-from chaos_runner.scheduler.desk import BACK_S, Desk, Outside
+from chaos_runner.scheduler.docket import BACK_S, Docket, Outside
 from chaos_runner.scheduler.lead import RENEW_S, Lead
 from chaos_runner.scheduler.signals import Signals
 from chaos_runner.scheduler.timer import Timer
@@ -57,7 +57,7 @@ class Daemon:
         self._timer = Timer(self._fire)
         state = setting.command.state_dir
         outside = Outside(setting.now, setting.new_run_id, state, self.children.start, self._signals)
-        self.desk = Desk(outside, store, self.lead, book)
+        self.docket = Docket(outside, store, self.lead, book)
         self._look_at = 0.0  # when files are looked at again
         self._fresh = False  # the lease was taken, and what was missed is not looked at yet
         self._again = asyncio.Event()
@@ -68,7 +68,7 @@ class Daemon:
         """Until it is asked to stop; the exit code."""
         self._listen()
         held = self._store.lease()
-        await self._build(self.desk.since(held.decided_until if held else self.setting.now()))
+        await self._build(self.docket.since(held.decided_until if held else self.setting.now()))
         self._timer.start()
         log.say("started", holder=self.lead.holder, schedules=len(self.book.items))
         systemd.notify("READY=1")
@@ -84,12 +84,12 @@ class Daemon:
     @property
     def book(self) -> Book:
         """The schedules in force."""
-        return self.desk.book
+        return self.docket.book
 
     @property
     def next(self) -> float | None:
         """When it looks again."""
-        return self.desk.wheel.next()
+        return self.docket.wheel.next()
 
     async def _go_on(self) -> None:
         while not self.over.is_set():
@@ -106,14 +106,14 @@ class Daemon:
 
     async def _beat(self) -> None:
         """One second: the lease, the files, what ended, what is due."""
-        self._fresh |= self.lead.renew(self.desk.decided_until)
+        self._fresh |= self.lead.renew(self.docket.decided_until)
         if self._again.is_set() or self._files_changed():
             self._again.clear()
             await self._reload()
         now = self.setting.now()
         if self.lead.leads:
             self._note()
-            since = self.desk.anew_from(self._fresh)
+            since = self.docket.anew_from(self._fresh)
             self._fresh = False
             if since is not None:
                 await self._build(since)
@@ -123,10 +123,10 @@ class Daemon:
                 self._timer.look()
         else:
             self._timer.set(None)
-            self.desk.wheel.pop(min(self.lead.decided_until, now))
+            self.docket.wheel.pop(min(self.lead.decided_until, now))
         self.beaten_at = time.monotonic()
         systemd.notify(
-            "WATCHDOG=1", f"STATUS={'leads' if self.lead.leads else 'spare'}, {len(self.desk.wheel)} schedules"
+            "WATCHDOG=1", f"STATUS={'leads' if self.lead.leads else 'spare'}, {len(self.docket.wheel)} schedules"
         )
 
     def _files_changed(self) -> bool:
@@ -142,13 +142,13 @@ class Daemon:
             self.takeovers += 1
             until = round(self.lead.decided_until)
             log.say("leads", holder=self.lead.holder, epoch=self.lead.epoch, decided_until=until)
-        ahead_s = self.desk.wheel.at - self.setting.now()
+        ahead_s = self.docket.wheel.at - self.setting.now()
         if ahead_s > BACK_S:
             log.say("clock set back", by_s=round(ahead_s))
 
     async def _build(self, after: float) -> None:
         """The wheel anew, beside the loop: the lease must be renewed meanwhile."""
-        self.desk.wheel = await self._beside(Wheel[Item], self.book.items, after)
+        self.docket.wheel = await self._beside(Wheel[Item], self.book.items, after)
 
     async def _beside(self, work: Callable[..., Any], *args: Any) -> Any:
         task = asyncio.create_task(asyncio.to_thread(work, *args))
@@ -169,10 +169,10 @@ class Daemon:
             text = why.text() if isinstance(why, Invalid) else str(why)
             if text != self.problem:
                 log.say("kept the old schedules", why=text)
-            self.problem, self.desk.book = text, self.book.seen()
+            self.problem, self.docket.book = text, self.book.seen()
             return
-        self.problem, self.desk.book = "", book
-        await self._build(self.desk.wheel.at if self.lead.leads else self.desk.since(self.lead.decided_until))
+        self.problem, self.docket.book = "", book
+        await self._build(self.docket.wheel.at if self.lead.leads else self.docket.since(self.lead.decided_until))
         log.say("reloaded", schedules=len(book.items))
 
     def _tidy(self) -> None:
@@ -199,14 +199,14 @@ class Daemon:
         if not self.lead.leads:
             return
         try:
-            await self.desk.fire()
+            await self.docket.fire()
         except Fenced as why:
             self.lead.lost()
-            self.desk.undecided()
+            self.docket.undecided()
             log.say("leads no more", why=str(why))
         except StoreError as why:
             log.say("not decided", why=str(why))
-            await self._build(self.desk.undecided())
+            await self._build(self.docket.undecided())
         except BaseException as bug:
             self._bug = bug
             self.over.set()

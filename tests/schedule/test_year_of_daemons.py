@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from chaos_runner.schedule.slots import Slot
 from chaos_runner.scheduler.book import Item
-from chaos_runner.scheduler.desk import Desk
+from chaos_runner.scheduler.docket import Docket
 from chaos_runner.store import SlotRow
 from tests.schedule import kit, year
 
@@ -58,14 +58,14 @@ def test_daemons_that_die_anywhere_run_each_slot_at_most_once_in_its_window_and_
 # --- what is planted ----------------------------------------------------------------------------------------------
 
 
-class Forgets(Desk):
+class Forgets(Docket):
     """Whoever takes over looks only from now on."""
 
     def since(self, decided_until: float) -> float:
         return self._outside.now()
 
 
-class Keeps(Desk):
+class Keeps(Docket):
     """Whoever takes over goes on with the wheel that it has: everything before it began is somebody else's."""
 
     def decided_until(self) -> float | None:
@@ -112,19 +112,19 @@ class OnceAsked(Item, frozen=True, eq=False):
 
 
 @pytest.mark.parametrize(
-    ("desk", "store", "said"),
+    ("docket", "store", "said"),
     [
         (Forgets, year.Mortal, "is in no row"),
         (Keeps, year.Mortal, "is in no row"),
-        (Desk, Loses, "is in no row"),
-        (Desk, Again, "ran 2 times"),
+        (Docket, Loses, "is in no row"),
+        (Docket, Again, "ran 2 times"),
     ],
 )
 def test_a_daemon_that_forgets_or_repeats_is_seen(
-    folder: Path, desk: type[Desk], store: type[year.Mortal], said: str
+    folder: Path, docket: type[Docket], store: type[year.Mortal], said: str
 ) -> None:
     class Planted(year.Year):
-        desk_of, store_of = desk, store
+        docket_of, store_of = docket, store
 
     assert any(said in one for one in planted(folder, Planted))
 

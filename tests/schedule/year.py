@@ -1,4 +1,4 @@
-"""A year of schedules on a virtual clock, by the product's desk, gates and store: daemons die anywhere, clocks jump.
+"""A year of schedules on a virtual clock, by the product's docket, gates and store: daemons die anywhere, clocks jump.
 
 Time is the argument; the store is a real one. Runs are made up: they end at once, and mostly well.
 """
@@ -21,7 +21,7 @@ from chaos_runner.environment import Environment, Gates, Signal
 from chaos_runner.model import Pick
 from chaos_runner.records import Outcome, RunEnded, RunStarted
 from chaos_runner.scheduler.book import Book, Item
-from chaos_runner.scheduler.desk import Desk, Outside
+from chaos_runner.scheduler.docket import Docket, Outside
 from chaos_runner.scheduler.lead import Lead
 from chaos_runner.scheduler.signals import Signals
 from chaos_runner.scheduler.wheel import Wheel
@@ -75,7 +75,7 @@ class Mortal:
 class Year:
     """Schedules, each in an environment and of a service of its own, and one daemon after the other."""
 
-    desk_of: ClassVar[type[Desk]] = Desk
+    docket_of: ClassVar[type[Docket]] = Docket
     store_of: ClassVar[type[Mortal]] = Mortal
 
     def __init__(
@@ -87,7 +87,7 @@ class Year:
         self.steps = self.ghosts = self.runs = self.daemons = 0
         self.store = open_store(folder / "state", allow_tmpfs=True)
         self.folder = folder
-        self.retired: list[Desk] = []
+        self.retired: list[Docket] = []
         self.started: Counter[tuple[str, float]] = Counter()
         self.silent: dict[str, float] = {}  # runs whose process never came up, and since when
         items = tuple(self.item(case, n) for n, case in cases.items())
@@ -126,17 +126,17 @@ class Year:
         self.daemons += 1
         lead = Lead(self.store, f"d{self.daemons}", LEASE_S)
         outside = Outside(self.wall, self._new_run, self.folder / "state", self._start, Signals(self.wall))
-        self.desk = desk = self.desk_of(outside, self.store_of(self.store, self), lead, self.book)  # type: ignore[arg-type]
+        self.docket = docket = self.docket_of(outside, self.store_of(self.store, self), lead, self.book)  # type: ignore[arg-type]
         held = self.store.lease()
-        desk.wheel = Wheel(self.book.items, desk.since(held.decided_until if held else self.wall()))
+        docket.wheel = Wheel(self.book.items, docket.since(held.decided_until if held else self.wall()))
         while self.now < until:
-            since = desk.anew_from(lead.renew(desk.decided_until))
+            since = docket.anew_from(lead.renew(docket.decided_until))
             if since is not None:
-                desk.wheel = Wheel(self.book.items, since)
-            if (desk.wheel.next() or until) <= self.wall():
+                docket.wheel = Wheel(self.book.items, since)
+            if (docket.wheel.next() or until) <= self.wall():
                 await self._haunt()
-                await desk.fire()
-            self._pass(desk.wheel.next())
+                await docket.fire()
+            self._pass(docket.wheel.next())
 
     def _pass(self, due: float | None) -> None:
         """To the next instant, by the daemon's clock, or to the next second; what happens on the way is drawn."""
@@ -162,7 +162,7 @@ class Year:
             self.store.release_lease(lease.holder, lease.epoch)
         for row in self.store.going_slots():
             self.store.end_slot(row.run, "LOST", "its process did not come up")
-        self.retired = [*self.retired[-2:], self.desk]
+        self.retired = [*self.retired[-2:], self.docket]
 
     async def _haunt(self) -> None:
         """A daemon that was only stopped goes on where it was: it must not get anything in."""

@@ -30,7 +30,7 @@ class Starts(Protocol):
 
 
 class Outside(msgspec.Struct, frozen=True):
-    """What a desk has of the world."""
+    """What a docket has of the world."""
 
     now: Callable[[], float]
     new_run_id: Callable[[], str]
@@ -39,7 +39,7 @@ class Outside(msgspec.Struct, frozen=True):
     signals: Reads
 
 
-class Desk:
+class Docket:
     """The slots of one daemon's book."""
 
     def __init__(self, outside: Outside, store: Store, lead: Lead, book: Book) -> None:
