@@ -1,12 +1,16 @@
-"""Writes an experiment from a template for one failure class; comments in it explain each block.
+"""Writes an experiment from a template for one failure class, or a game day of experiments that are there already.
 
 chaos-runner new --list                                               the failure classes
 chaos-runner new slow-stock --class slow-dependency --target stock    writes experiments/slow-stock.yaml
+chaos-runner new friday --scenario experiments/slow-stock.yaml        writes scenarios/friday.yaml
+
+Comments in the file explain each block.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from pathlib import Path
 
@@ -29,12 +33,17 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--class", dest="failure", choices=list(templates.classes()), metavar="CLASS", help="see --list"
     )
+    parser.add_argument(
+        "--scenario", nargs="+", type=Path, metavar="FILE", help="write a game day of these experiments instead"
+    )
     parser.add_argument("--list", action="store_true", help="list the failure classes")
     parser.add_argument("--service", default="shop", help="the service whose users must not notice (default: shop)")
     parser.add_argument("--path", default="/", help="what the steady state asks of it (default: /)")
     parser.add_argument("--target", default="payments", help="the proxy or process to harm (default: payments)")
     parser.add_argument("--owner", default="team-unnamed", help="who answers for the experiment")
-    parser.add_argument("--dir", type=Path, metavar="DIR", help="default: experiments beside chaos-runner.yaml")
+    parser.add_argument(
+        "--dir", type=Path, metavar="DIR", help="default: experiments, or scenarios, beside chaos-runner.yaml"
+    )
     common.output(parser)
 
 
@@ -50,10 +59,11 @@ def run(args: argparse.Namespace) -> int:
         raise Usage(msg)
     _check(path)
     if args.output == "json":
-        common.write_json({"schemaVersion": 1, "file": str(path), "class": args.failure})
+        kind = {"class": args.failure} if args.failure else {"scenario": [str(file) for file in args.scenario]}
+        common.write_json({"schemaVersion": 1, "file": str(path), **kind})
         return 0
     print(f"wrote {path}")
-    print(f"\nnext: edit it, then: chaos-runner plan {path}")
+    print(f"\nnext: edit it, then: chaos-runner {'plan' if args.failure else 'gameday check'} {path}")
     return 0
 
 
@@ -76,8 +86,11 @@ def _place(args: argparse.Namespace) -> tuple[Path, Path]:
     from chaos_runner import project
     from chaos_runner.cli.trouble import Usage
 
-    if not args.name or not args.failure:
-        msg = "say a name and a class: chaos-runner new NAME --class CLASS; classes: chaos-runner new --list"
+    if not args.name or bool(args.failure) == bool(args.scenario):
+        msg = (
+            "say a name and a class: chaos-runner new NAME --class CLASS (classes: chaos-runner new --list);"
+            " or its experiments: chaos-runner new NAME --scenario FILE..."
+        )
         raise Usage(msg)
     for option in ("service", "target", "owner"):
         if not _WORD.fullmatch(getattr(args, option)):
@@ -88,7 +101,7 @@ def _place(args: argparse.Namespace) -> tuple[Path, Path]:
         raise Usage(msg)
     config = project.find(Path.cwd())
     root = config.parent if config else Path.cwd()
-    folder = args.dir or _near(root / "experiments")
+    folder = args.dir or _near(root / ("experiments" if args.failure else "scenarios"))
     return root, folder / f"{args.name}.yaml"
 
 
@@ -100,15 +113,29 @@ def _near(path: Path) -> Path:
 def _text(args: argparse.Namespace, root: Path, path: Path) -> str:
     from chaos_runner.cli import templates
 
+    if args.scenario:
+        return templates.scenario(args.name, _modeline(root, path, "scenario"), _steps(args.scenario, path))
     words = {word: getattr(args, word) for word in ("name", "service", "target", "owner", "path")}
     words["steady_state"] = templates.filled(_STEADY, words)
-    has_schema = (root / writing.SCHEMAS / "experiment.json").is_file()
-    words["modeline"] = (
-        writing.modeline(path.absolute(), root, "experiment")
-        if has_schema
-        else "# The keys are explained by: chaos-runner explain experiment"
-    )
+    words["modeline"] = _modeline(root, path, "experiment")
     return templates.experiment(args.failure, words)
+
+
+def _modeline(root: Path, path: Path, kind: str) -> str:
+    if (root / writing.SCHEMAS / f"{kind}.json").is_file():
+        return writing.modeline(path.absolute(), root, kind)
+    return f"# The keys are explained by: chaos-runner explain {kind}"
+
+
+def _steps(experiments: list[Path], path: Path) -> list[tuple[str, str]]:
+    """For each experiment how the scenario names its file, and what people see of it. Raises Invalid."""
+    from chaos_runner import files
+
+    folder = path.absolute().parent
+    return [
+        (os.path.relpath(file.absolute(), folder), files.read_experiment(file).value.name.replace("-", " "))
+        for file in experiments
+    ]
 
 
 def _check(path: Path) -> None:
@@ -117,7 +144,7 @@ def _check(path: Path) -> None:
     from chaos_runner.load import Invalid
 
     try:
-        files.read_experiment(path)
+        files.read_any(path)
     except Invalid:
         path.unlink()
         raise

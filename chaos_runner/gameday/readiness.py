@@ -15,7 +15,6 @@ import msgspec
 from chaos_runner import alerts
 from chaos_runner.alerts import Heard, Rule
 from chaos_runner.environment import AlwaysOn
-from chaos_runner.expect import written
 from chaos_runner.gameday.scenario import ROLES, Scenario
 
 NOBODY = {
@@ -87,7 +86,9 @@ def approvals(scenario: Scenario, *, careful: bool) -> Finding:
 
 
 def _nobody(name: str) -> bool:
-    return re.sub(r"[\s.<>\[\]]", "", name.casefold()) in NOBODY
+    """Whether a name is a placeholder, whatever is said of it in brackets."""
+    bare = re.sub(r"\(.*?\)", "", name.casefold())
+    return re.sub(r"[\s.<>\[\]]", "", bare) in NOBODY
 
 
 def runbooks(scenario: Scenario, is_file: Callable[[str], bool]) -> Iterator[Finding]:
@@ -120,7 +121,7 @@ def times(scenario: Scenario, timed: Sequence[Timed]) -> Iterator[Finding]:
     for one in timed:
         yield from _in_its_place(scenario, one)
     worst, agenda = sum(one.worst_s for one in timed), scenario.agenda
-    runs, end = f"{len(timed)} run{'s' if len(timed) != 1 else ''}", written("duration", agenda.hard_end)
+    runs, end = f"{len(timed)} run{'s' if len(timed) != 1 else ''}", _long(agenda.hard_end)
     last = agenda.items[-1].at if agenda.items else agenda.hard_end
     said = f"{runs} take{'s' if len(timed) == 1 else ''} {_long(worst)} at the longest"
     where = "worst case of all runs, agenda.items, agenda.hard_end"
@@ -128,10 +129,11 @@ def times(scenario: Scenario, timed: Sequence[Timed]) -> Iterator[Finding]:
         next_ = "run less, tighten more, or end later"
         yield Finding("no", "time of the day", where, f"{said}; the hard end is after {end}", next_)
     elif worst > last:
-        planned = written("duration", last)
-        yield Finding("no", "time of the day", where, f"{said}; the agenda ends after {planned}", "plan for more time")
+        yield Finding(
+            "no", "time of the day", where, f"{said}; the agenda ends after {_long(last)}", "plan for more time"
+        )
     else:
-        planned = f"the agenda ends after {written('duration', last)}, " if agenda.items else "there is no agenda; "
+        planned = f"the agenda ends after {_long(last)}, " if agenda.items else "there is no agenda; "
         yield Finding("ok", "time of the day", where, f"{said}; {planned}the hard end is after {end}")
 
 

@@ -10,8 +10,9 @@ import jsonschema
 import pytest
 import yaml
 
-from chaos_runner import files
+from chaos_runner import files, scenarios
 from chaos_runner.cli import templates
+from chaos_runner.gameday.scenario import ROLES
 from chaos_runner.load import Invalid
 from tests.cli.conftest import Call
 
@@ -142,3 +143,36 @@ def test_git_ignores_what_init_says(call: Call, home: Path) -> None:
 
     assert "ledger.sqlite" not in seen
     assert "chaos-runner.yaml" in seen
+
+
+def test_a_game_day_of_experiments_is_valid_and_not_ready_before_people_are_named(call: Call, home: Path) -> None:
+    call("init")
+    call("new", "two", "--class", "hang")
+
+    said = call("new", "friday", "--scenario", "experiments/slow-payments.yaml", "experiments/two.yaml")
+
+    path = home / "scenarios/friday.yaml"
+    assert said.out.endswith("next: edit it, then: chaos-runner gameday check scenarios/friday.yaml\n")
+    read = scenarios.read(path)
+    assert [one.loaded.value.name for one in read.played] == ["slow-payments", "two"]
+    assert path.read_text().startswith("# yaml-language-server: $schema=../.chaos-runner-schema/scenario.json\n")
+    assert "{{" not in path.read_text()
+    found = call("gameday", "check", path, "-o", "json").json["findings"]
+    nobody = {one["what"] for one in found if one["state"] == "no" and "is nobody" in one["found"]}
+    assert nobody == {f"role {role}" for role in ROLES}
+    assert all(one["state"] == "ok" for one in found if one["what"].startswith("time of"))
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["x", "--class", "hang", "--scenario", "a.yaml"], "or its experiments"),
+        (["x"], "or its experiments"),
+        (["x", "--scenario", "none.yaml"], "none.yaml: does not exist"),
+    ],
+)
+def test_a_game_day_without_experiments_leaves_no_file(words: list[str], why: str, call: Call, home: Path) -> None:
+    said = call("new", *words)
+    assert said.code == 2
+    assert why in said.err
+    assert not list(home.rglob("*.yaml"))
