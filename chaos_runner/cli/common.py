@@ -54,7 +54,10 @@ def write_json(value: Any) -> None:
     """One JSON document on stdout."""
     import msgspec
 
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    from chaos_runner.render import text
+
+    document = msgspec.json.format(msgspec.json.encode(value), indent=2)
+    sys.stdout.buffer.write(text.harmless_json(document) + b"\n")
     sys.stdout.flush()
 
 

@@ -106,9 +106,7 @@ def _events(where: str | None) -> Iterator[Pump | None]:
         return
     with contextlib.ExitStack() as stack:
         write = writer(sys.stdout) if where == "-" else writer(stack.enter_context(_opened(Path(where))))
-        pump = Pump(
-            lambda items: write(b"".join(msgspec.json.encode(item) + b"\n" for item in items)), room=EVENTS_ROOM
-        )
+        pump = Pump(lambda items: write(_told(items)), room=EVENTS_ROOM)
         pump.start()
         try:
             yield pump
@@ -117,6 +115,10 @@ def _events(where: str | None) -> Iterator[Pump | None]:
             if not done or pump.trouble or pump.dropped:
                 why = pump.trouble or "its reader did not keep up"
                 common.tell(f"warning: the events in {where} are not complete: {why}")
+
+
+def _told(items: list[Any]) -> bytes:
+    return text.harmless_json(b"".join(msgspec.json.encode(item) + b"\n" for item in items))
 
 
 def _opened(path: Path) -> Any:

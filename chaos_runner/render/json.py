@@ -73,4 +73,4 @@ def _stop(run: Run) -> dict[str, Any] | None:
 
 
 def _encoded(report: object) -> bytes:
-    return msgspec.json.encode(report) + b"\n"
+    return text.harmless_json(msgspec.json.encode(report)) + b"\n"

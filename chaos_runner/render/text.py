@@ -23,6 +23,16 @@ def clean(text: object) -> str:
     return _UNSAFE.sub(_shown, str(text).replace("\r\n", "\n"))
 
 
+def harmless_json(document: bytes) -> bytes:
+    """The same JSON, with everything in its strings that could command a terminal written as an escape."""
+    return _UNSAFE.sub(_escaped, document.decode()).encode()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[n]:02x}{units[n + 1]:02x}" for n in range(0, len(units), 2))
+
+
 def one_line(text: object, limit: int = 400) -> str:
     """The text cleaned, on one line, cut to a limit."""
     flat = " ".join(clean(text).split())

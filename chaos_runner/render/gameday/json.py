@@ -57,7 +57,7 @@ def render(told: Told) -> bytes:
         "recordsSha256": whole.digest(),
         "facts": told.entries,
     }  # fmt: skip
-    return msgspec.json.encode(report) + b"\n"
+    return text.harmless_json(msgspec.json.encode(report)) + b"\n"
 
 
 def _run(whole: Whole, seen: Seen) -> dict[str, Any]:

@@ -22,7 +22,8 @@ def as_json(found: Difference) -> bytes:
     told: dict[str, Any] = msgspec.to_builtins(found)
     told["schemaVersion"] = SCHEMA_VERSION
     told["first"], told["second"] = values(found.first), values(found.second)
-    return msgspec.json.format(msgspec.json.encode(told, order="deterministic"), indent=2) + b"\n"
+    document = msgspec.json.format(msgspec.json.encode(told, order="deterministic"), indent=2)
+    return text.harmless_json(document) + b"\n"
 
 
 def as_html(found: Difference) -> bytes:
