@@ -38,10 +38,15 @@ def speak(store: Store, state_dir: Path, day_id: str, line: str, who: str) -> He
     began = time.time()
     typed = verbs.take_apart(line)
     if typed.verb in STOPS:
-        return _stop(store, state_dir, day_id, line, Speaker(who=who, now=began))
+        return _stop(store, state_dir, day_id, line, Speaker(who=typed.options.get("by", who), now=began))
     day = days.fold(store.facts(day_id))
     fact = verbs.parse(line, day, Speaker(who=who, now=began, token=secrets.token_hex(2)))
     return Heard(fact=fact, seq=store.say(day_id, fact))
+
+
+def reason(day_id: str, line: str = "") -> str:
+    """What a lever that was pulled at this day's desk gives as its reason; it begins with the day."""
+    return f"game day {day_id}: {line:.400}"
 
 
 def _stop(store: Store, state_dir: Path, day_id: str, line: str, speaker: Speaker) -> Heard:
@@ -52,7 +57,7 @@ def _stop(store: Store, state_dir: Path, day_id: str, line: str, speaker: Speake
         scope = f"environment.{row.environment}" if row else scope
     except StoreError as why:
         trouble = str(why)
-    path = levers.pull(state_dir, scope, speaker.who, f"game day {day_id}: {line:.400}")
+    path = levers.pull(state_dir, scope, speaker.who, reason(day_id, line))
     pulled = msgspec.structs.replace(speaker, now=time.time())
     try:
         fact = verbs.parse(line, days.fold(store.facts(day_id)), pulled)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from chaos_runner import desk
 from chaos_runner.conductor.course import RunSeen
 from chaos_runner.conductor.told import Told
 from chaos_runner.gameday.facts import DrillEnded
@@ -64,7 +65,7 @@ def own(told: Told, state_dir: Path) -> Lever | None:
     """The drill's own lever, while it is pulled."""
     pull = told.drill_pull
     found = None if pull is None else next((one for one in levers.all(state_dir) if one.scope == pull.scope), None)
-    if pull is None or found is None or found.garbled or found.who != pull.who:
+    if pull is None or found is None or found.garbled or not found.reason.startswith(desk.reason(told.day.id)):
         return None
     return found if told.drill_began_at <= found.at <= pull.asked_at + LATER_S else None
 

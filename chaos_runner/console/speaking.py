@@ -51,7 +51,7 @@ def _stopped(state_dir: Path, day_id: str, line: str, who: str, scope: str, why:
     try:
         if verbs.take_apart(line).verb not in desk.STOPS:
             return Answer(trouble=why, lost=True)
-        pulled = levers.pull(state_dir, scope, who, f"game day {day_id}: {line:.400}")
+        pulled = levers.pull(state_dir, scope, who, desk.reason(day_id, line))
         return Answer(trouble=why, lever=str(pulled), lost=True)
     except (ValueError, StoreError) as also:
         return Answer(trouble=f"{why}; {also}", lost=True)
