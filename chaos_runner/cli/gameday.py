@@ -21,6 +21,9 @@ VERBS: dict[str, str] = {
     "attach": "show a day and take words for it, in this terminal",
     "say": "say anything that a console takes, from any terminal",
     "list": "game days, newest first",
+    "report": "the page of a day, its JSON, or the draft of a postmortem",
+    "actions": "action items of all days, overdue first; settle one",
+    "rerun": "run the experiment of an action item again",
 }
 HIDDEN = {"conduct"}  # started by us
 

@@ -14,12 +14,14 @@ from chaos_runner.render.measured import pooled
 from chaos_runner.render.planned import Planned
 
 RULE = (
-    "Worse means: a worse verdict (HELD, UNKNOWN, DEVIATED, ABORTED, NOT REVERTED), or detection, restoring or halting "
-    "took more than a quarter and more than two seconds longer, or the share of harmed requests rose by more than one "
-    "percentage point. Runs of another file, environment or fault are shown and not compared."
+    "Worse means: a worse verdict (HELD, UNKNOWN, DEVIATED, ABORTED, NOT REVERTED), or detecting, taking on, "
+    "restoring after the undo or halting took more than a quarter and more than two seconds longer, or the share of "
+    "harmed requests rose by more than one percentage point. Runs of another file, environment or fault are shown and "
+    "not compared."
 )
 GRACE_S, GRACE, POINTS = 2.0, 1.25, 0.01
 TIMES = ("ttd", "tta", "ttm", "ttr", "rto", "halt")
+LASTS = ("ttm", "rto")  # as long as the fault lasts: a run that was stopped is no faster
 RANK = ("HELD", "UNKNOWN", "DEVIATED", "ABORTED", "NOT_REVERTED")
 
 
@@ -93,7 +95,9 @@ def _unlike(old: Planned, new: Planned) -> str:
 
 
 def _figures(old: Seen, then: StepMetrics, new: Seen, now: StepMetrics) -> list[_Figure]:
-    found = [_Figure(now.of(key).title, then.of(key).value, now.of(key).value, "duration") for key in TIMES]
+    found = [
+        _Figure(now.of(key).title, then.of(key).value, now.of(key).value, "duration", key not in LASTS) for key in TIMES
+    ]
     found.append(_Figure("Share of requests harmed", _harmed(then), _harmed(now), "share"))
     for name in list(new.plan.steady_state)[:4]:
         p95 = _p95(old, name), _p95(new, name)

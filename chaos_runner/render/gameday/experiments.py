@@ -40,6 +40,7 @@ class Experiment(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
     moments: tuple[tuple[str, str, str, str, str], ...]
     overview: str
+    happened: tuple[tuple[str, str, str], ...]
     charts: tuple[Figure, ...]
     charts_hidden: bool
     reproduce: str
@@ -81,6 +82,7 @@ def _experiment(whole: Whole, seen: Seen, id_: str, room: int) -> Experiment:
         rows=tuple(figures.row(one) for one in step.metrics),
         moments=tuple(figures.moments(step.told)),
         overview=overview if room > 0 else "",
+        happened=tuple(charts.happened(run, spans)),
         charts=drawn,
         charts_hidden=bool(seen.ticks) and not drawn,
         reproduce=plan.reproduce(),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from chaos_runner.render import text
 from chaos_runner.render.gameday import answers, before, experiments, figures, people, scope, timeline
 from chaos_runner.render.gameday.told import Told, Whole
 from chaos_runner.render.html import paper
 from chaos_runner.render.html.page import STATE_WORDS
 from chaos_runner.render.story import GLOSSARY
 
-TOOLS = ("chaos-runner", "python")
+VERSION = 1  # of the page: it rises with any change of its bytes
 
 
 def render(told: Told) -> bytes:
@@ -24,6 +23,7 @@ def render(told: Told) -> bytes:
         day=whole.day,
         scenario=whole.day.scenario,
         title=whole.title(),
+        version=VERSION,
         word=answers.word(whole),
         incident=scope.incident(whole),
         answers=answers.answers(whole),
@@ -63,5 +63,4 @@ def render(told: Told) -> bytes:
         facts=len(told.entries),
         glossary=(*GLOSSARY, *scope.WORDS),
         runbooks=sorted(whole.day.scenario.runbooks.items()) if whole.day.scenario else [],
-        missing=text.MISSING,
     )
