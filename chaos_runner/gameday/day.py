@@ -168,6 +168,7 @@ def _turn(day: Day, entry: Entry) -> None:
             day.drilling = run
         case DrillEnded():
             day.drill, day.drilling = fact, ""
+            _waits_no_more(day, -1)
         case EndAsked():
             day.end_asked = (entry.at, fact)
         case IncidentDeclared():
@@ -186,18 +187,19 @@ def _step(day: Day, view: StepView, entry: Entry) -> None:
                 view.runs.append(run)
         case StepEnded(_step, _run, headline, why):
             view.state, view.headline, view.why, view.ended_at = "ended", headline, why, entry.at
-            _waits_no_more(day, view)
+            _waits_no_more(day, view.step)
         case StepSkipped(_step, who, reason):
             view.state, view.skipped_by, view.why, view.ended_at = "skipped", who, reason, entry.at
-            _waits_no_more(day, view)
+            _waits_no_more(day, view.step)
         case StepRepeated():
             view.state = "waiting"
+            _waits_no_more(day, view.step)
         case _:
             pass
 
 
-def _waits_no_more(day: Day, view: StepView) -> None:
-    if day.asked is not None and day.asked.step == view.step:
+def _waits_no_more(day: Day, step: int) -> None:
+    if day.asked is not None and day.asked.step == step:
         day.asked = None
 
 

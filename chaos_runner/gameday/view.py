@@ -243,7 +243,9 @@ def _waiting(day: Day) -> Waiting | None:
     if asked is None:
         return None
     words: tuple[str, ...] = ("go [REASON]", "no-go REASON")
-    if asked.kind == "prediction":
+    if day.drilling:
+        words = ("halt",)
+    elif asked.kind == "prediction":
         words = ("predict holds|deviates|aborts 70% [WHY]", *words)
     elif asked.kind == "note":
         words = ("note TEXT", "surprise TEXT", *words)
@@ -253,7 +255,7 @@ def _waiting(day: Day) -> Waiting | None:
 
 def _missing(day: Day) -> list[str]:
     """What has to be there before the first step."""
-    if day.scenario is None or any(view.state != "waiting" for view in day.steps):
+    if day.scenario is None or day.drilling or any(view.state != "waiting" for view in day.steps):
         return []
     unticked = [f"tick {n + 1}" for n in range(len(day.scenario.checklist)) if n not in day.ticked]
     return unticked + [f"approve {name}" for name in day.scenario.approvals if name not in day.approved]

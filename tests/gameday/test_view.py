@@ -108,6 +108,24 @@ def test_a_prediction_is_asked_for_in_its_own_words() -> None:
     assert asked.words[0].startswith("predict ")
 
 
+def test_the_drill_waits_for_its_lever_and_for_nobody_once_it_is_over() -> None:
+    pull = Asked(step=-1, question="pull the lever now", of=("abort_authority",), kind="ready")
+    waiting = screen(DrillBegan(run=RUN), pull).waiting
+    assert waiting is not None
+    assert (waiting.people, waiting.words, waiting.missing) == (("abe",), ("halt",), ())
+    assert screen(DrillBegan(run=RUN), pull, DrillEnded(run=RUN, who="abe", halt_s=0.5)).waiting is None
+
+
+@pytest.mark.parametrize(
+    "over",
+    [StepSkipped(step=1, who="fay", reason="late"), StepRepeated(step=1, who="fay", reason="unclear")],
+    ids=lambda fact: type(fact).__name__,
+)
+def test_what_was_asked_about_a_step_that_is_left_out_or_repeated_waits_for_nobody(over: AnyFact) -> None:
+    asked = Asked(step=1, question="how to go on?", of=("facilitator",), kind="outcome")
+    assert screen(BEGAN, StepEnded(step=1, run=RUN, headline="DEVIATED"), asked, over).waiting is None
+
+
 def test_the_roll_call_has_everybody_once_and_guests() -> None:
     people = screen(
         Present(name="fay", who="fay"),
