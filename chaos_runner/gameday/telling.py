@@ -146,5 +146,5 @@ def trust(line: Line, day: Day, speaker: Speaker) -> AnyFact:
     if not 0 <= share <= 1:
         msg = f"'{typed.short(line.text)}' is not between 0% and 100%"
         raise ValueError(msg)
-    began = any(view.state != "waiting" for view in day.steps)
+    began = any(view.runs for view in day.steps)
     return Confident(who=speaker.who, when="after" if began else "before", confidence=share)

@@ -80,6 +80,11 @@ ACTION = ActionAdded(id="a1b2-77", finding="set a timeout", who="sue")
             ObjectiveJudged(objective="detect", result="partly", who="fay", text="only rob"),
         ),
         ("trust 80%", (), Confident(who="fay", when="before", confidence=0.8)),
+        (
+            "trust 70%",
+            (StepBegan(step=0), StepEnded(step=0)),
+            Confident(who="fay", when="before", confidence=0.7),
+        ),
         ("trust 60%", RAN, Confident(who="fay", when="after", confidence=0.6)),
     ],
 )
