@@ -23,6 +23,8 @@ LONG = (
     "real",
     "guardian",
     "schedule_daemon/test_daemons.py",
+    "conductor/test_deaths.py",
+    "conductor/test_days.py",
     "gates",
     "pocket",
     "recover/test_sequences.py",

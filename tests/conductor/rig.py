@@ -149,18 +149,33 @@ class Rig:
 
     def to_fault(self, name: str = "one") -> None:
         """Says what is wanted until the fault of this step is on."""
+        self.to_prediction(name)
+        self.say("go")
+        self.until(self.faults[name].exists)
+
+    def to_prediction(self, name: str = "one") -> None:
+        """Says what is wanted until one `go` is missing."""
         if name == "one":
             self.until_asked("go_no_go")
             self.say("go")
         self.until_asked("prediction")
         self.say("predict holds 80%", "otto")
-        self.say("go")
-        self.until(self.faults[name].exists)
 
     # --- deaths --------------------------------------------------------------------------------------------------
 
     def kill_conductor(self) -> None:
-        kill(self.row().owner.pid)
+        """With all of its process group."""
+        pid = self.row().owner.pid
+        fd = os.pidfd_open(pid)
+        try:
+            os.killpg(pid, signal.SIGKILL)
+            select.select([fd], [], [], 10)
+        finally:
+            os.close(fd)
+
+    def child(self) -> int:
+        """The process of the step that goes on; 0 where there is none."""
+        return next((pid for pid in self.processes() if b"--day" in Path(f"/proc/{pid}/cmdline").read_bytes()), 0)
 
     def processes(self) -> list[int]:
         """Every process that has this folder in its command line, or that belongs to one of its runs."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 
 import pytest
@@ -51,7 +54,31 @@ def test_a_killed_conductors_run_goes_on_and_one_other_takes_the_day_up(rigged: 
     assert over.ended.how == "finished"
 
 
-@pytest.mark.parametrize("guardian", [True, False], ids=["guardian lives", "guardian too"])
+def test_a_child_that_has_not_begun_its_run_is_waited_for_by_the_next_conductor(rigged: Rigged) -> None:
+    rig = rigged()
+    rig.to_checkpoint()
+    rig.to_prediction()
+    rig.say("go")
+    rig.until(rig.child)
+    child = rig.child()
+    os.kill(child, signal.SIGSTOP)
+    try:
+        with rig.store() as ledger:
+            assert ledger.run(rig.told().steps[1].run) is None
+        rig.kill_conductor()
+        assert rig.cli("gameday", "resume", "--detach").returncode == 0
+        time.sleep(2)
+        assert rig.day().steps[1].state == "going"
+    finally:
+        os.kill(child, signal.SIGCONT)
+    rig.until(rig.faults["one"].exists)
+
+
+@pytest.mark.parametrize(
+    "guardian",
+    [pytest.param(True, marks=pytest.mark.campaign), False],
+    ids=["guardian lives", "guardian too"],
+)
 def test_with_conductor_and_runner_killed_the_fault_goes_away_all_the_same(rigged: Rigged, guardian: bool) -> None:
     rig = rigged(hold_s=50)
     rig.to_checkpoint()
