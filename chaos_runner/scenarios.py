@@ -59,6 +59,14 @@ def of(document: Document) -> Script:
     return Script(loaded, tuple(_played(*one) for one in played if one[2] is not None))
 
 
+def elsewhere(script: Script, environment: str | None) -> Script:
+    """The same day in another environment; none asked for is that of the file."""
+    if not environment:
+        return script
+    moved = msgspec.structs.replace(script.scenario, environment=environment)
+    return msgspec.structs.replace(script, loaded=msgspec.structs.replace(script.loaded, value=moved))
+
+
 def _runs(scenario: Scenario) -> Iterator[tuple[int, RunStep]]:
     return ((n, step) for n, step in enumerate(scenario.steps) if isinstance(step, RunStep))
 

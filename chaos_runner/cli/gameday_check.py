@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
     from chaos_runner import configure, rehearsal, scenarios
     from chaos_runner.gameday import readiness
 
-    script = scenarios.read(args.file)
+    script = scenarios.elsewhere(scenarios.read(args.file), args.environment)
     configuration = common.configuration(args)
-    name = configure.choose(configuration, args.environment or script.scenario.environment)
+    name = configure.choose(configuration, script.scenario.environment)
     place = rehearsal.Place(configuration, name, common.state_dir(args), int(time.time()), _moment(args.at))
     findings = anyio.run(rehearsal.look, script, place)
     if args.output == "json":

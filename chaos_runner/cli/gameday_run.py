@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def options(parser: argparse.ArgumentParser) -> None:
     """The command line of `gameday run`."""
     parser.add_argument("file", type=Path, metavar="FILE", help="a scenario")
+    parser.add_argument("-e", "--environment", metavar="ENV", help="where it takes place (default: what the file says)")
     parser.add_argument("--yes", action="store_true", help="do not ask for the environment's name")
     parser.add_argument("--who", default="", metavar="NAME", help="who speaks at this console (default: you@this-host)")
     parser.add_argument("--plain", action="store_true", help="the plain console, on a terminal too")
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from chaos_runner import scenarios
     from chaos_runner.cli import gameday_begin
 
-    script = scenarios.read(args.file)
+    script = scenarios.elsewhere(scenarios.read(args.file), args.environment)
     _confirm(script, args)
     state = common.state_dir(args)
     day, folder = _begin(script, args, state)

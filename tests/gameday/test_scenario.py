@@ -109,6 +109,15 @@ def test_a_good_scenario_comes_with_its_experiments_as_the_day_allows_them(home:
     assert played.loaded.value.faults()[0].for_ == 15.0
 
 
+def test_a_day_can_be_somewhere_else_and_is_the_same_otherwise(home: Path) -> None:
+    read = scenarios.read(home / "scenarios" / "node-loss.yaml")
+    moved = scenarios.elsewhere(read, "staging")
+    assert (read.scenario.environment, moved.scenario.environment) == ("demo", "staging")
+    assert scenarios.elsewhere(moved, "demo").scenario == read.scenario
+    assert moved.played == read.played
+    assert scenarios.elsewhere(read, None) is read
+
+
 def test_an_experiment_that_is_not_there_is_told_where_it_is_named(home: Path) -> None:
     (said,) = told(home, GOOD.replace("slow-payments.yaml", "slow-payment.yaml"))
     assert said.startswith("7:10: steps[1].run: ")
