@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from chaos_runner.render import site
+from chaos_runner.cli import digesting
+from chaos_runner.cli.digesting import Made
+from chaos_runner.render import site, text
 from chaos_runner.render.site.rows import UNREADABLE
 from chaos_runner.review import digest, follow
 from chaos_runner.review.digest import DIGEST_VERSION, Digest
@@ -62,58 +64,43 @@ def build(state: Path, folder: Path, now: float | None = None, run: str = "", mo
     inside.mkdir(parents=True, exist_ok=True)
     with _locked(inside):
         with open_store(state, read_only=True) as ledger:
-            kept = _kept(ledger)
-            fresh, unreadable = _made(ledger, kept, run, most)
-            whole = _site(ledger, kept | fresh, unreadable, folder, time.time() if now is None else now)
-        _remember(state, fresh)
+            runs = ledger.runs(limit=RUNS_MAX)
+            known = _known(ledger)
+            wanted = _wanted(ledger, runs, known, run)[:most]
+        made = digesting.made(state, wanted)
+        _remember(state, made)
+        unreadable = {one.run: one.why for one in made if one.why}
+        known |= {one.run: found for one in made if not one.why and (found := digest.decoded(one.payload)) is not None}
+        with open_store(state, read_only=True) as ledger:
+            listed = [_of(row, known, unreadable) for row in runs]
+            whole = _site(ledger, listed, folder, time.time() if now is None else now)
         pages, written = _written(folder, whole)
-    return Built(folder / "index.html", len(whole.digests), len(fresh), pages, written, len(unreadable))
+    fresh = len(made) - len(unreadable)
+    return Built(folder / "index.html", len(runs), fresh, pages, written, len(unreadable))
 
 
 # --- digests -----------------------------------------------------------------------------------------------------
 
 
-class Fresh(NamedTuple):
-    """A digest, and how many records it was made from."""
-
-    digest: Digest
-    records: int
-
-
-def _kept(ledger: Store) -> dict[str, Fresh]:
+def _known(ledger: Store) -> dict[str, Digest]:
     """The digests that the store has; one that cannot be read is made anew."""
-    rows = [(row, digest.decoded(row.payload)) for row in ledger.digests(DIGEST_VERSION)]
-    return {row.run: Fresh(one, row.records) for row, one in rows if one is not None}
+    rows = ((row.run, digest.decoded(row.payload)) for row in ledger.digests(DIGEST_VERSION))
+    return {run: one for run, one in rows if one is not None}
 
 
-def _made(ledger: Store, kept: dict[str, Fresh], run: str, most: int) -> tuple[dict[str, Fresh], dict[str, str]]:
-    """New digests, and the runs that cannot be read with the reason."""
-    made: dict[str, Fresh] = {}
-    unreadable: dict[str, str] = {}
+def _wanted(ledger: Store, runs: list[Summary], known: dict[str, Digest], first: str) -> list[str]:
+    """The ended runs that need a digest, this one before all others."""
     wanted = ledger.undigested(DIGEST_VERSION, limit=RUNS_MAX)
-    lost = [one.run for one in ledger.runs(limit=RUNS_MAX) if one.ended_at is not None and one.run not in kept]
-    for one in dict.fromkeys([*([run] if run in wanted else []), *wanted, *lost]):
-        if len(made) >= most:
-            break
-        try:
-            made[one] = _digest(ledger, one)
-        except StoreError as why:
-            unreadable[one] = str(why)
-    return made, unreadable
+    lost = [one.run for one in runs if one.ended_at is not None and one.run not in known]
+    return list(dict.fromkeys([*([first] if first in wanted else []), *wanted, *lost]))
 
 
-def _digest(ledger: Store, run: str) -> Fresh:
-    from chaos_runner.history import fold
-    from chaos_runner.render import digested
-
-    entries = ledger.records(run)
-    return Fresh(digested.of(fold(entries), entries, ledger.samples(run)), len(entries))
-
-
-def _remember(state: Path, fresh: dict[str, Fresh]) -> None:
+def _remember(state: Path, made: list[Made]) -> None:
     """Keeps new digests; a ledger that cannot be written costs only the time to make them again."""
-    rows = [DigestRow(run, DIGEST_VERSION, one.records, digest.encoded(one.digest)) for run, one in fresh.items()]
-    with contextlib.suppress(StoreError), open_store(state) as ledger:
+    rows = [DigestRow(one.run, DIGEST_VERSION, one.records, one.payload) for one in made if not one.why]
+    if not rows:
+        return
+    with contextlib.suppress(StoreError), open_store(state, allow_tmpfs=True) as ledger:
         for start in range(0, len(rows), BATCH):
             ledger.add_digests(rows[start : start + BATCH])
 
@@ -121,8 +108,7 @@ def _remember(state: Path, fresh: dict[str, Fresh]) -> None:
 # --- what the site is made of ------------------------------------------------------------------------------------
 
 
-def _site(ledger: Store, known: dict[str, Fresh], unreadable: dict[str, str], folder: Path, now: float) -> site.Site:
-    found = [_of(row, known, unreadable) for row in ledger.runs(limit=RUNS_MAX)]
+def _site(ledger: Store, found: list[Digest], folder: Path, now: float) -> site.Site:
     files = {entry.name for entry in os.scandir(folder)}
     days, lines = _days(ledger)
     return site.Site(
@@ -138,17 +124,17 @@ def _site(ledger: Store, known: dict[str, Fresh], unreadable: dict[str, str], fo
     )
 
 
-def _of(row: Summary, known: dict[str, Fresh], unreadable: dict[str, str]) -> Digest:
+def _of(row: Summary, known: dict[str, Digest], unreadable: dict[str, str]) -> Digest:
     """A run's digest; what stands for it where there is none."""
     if row.run in known and row.run not in unreadable:
-        made = known[row.run].digest
+        made = known[row.run]
         return made if made.started_at else msgspec.structs.replace(made, started_at=row.started_at)
     why = unreadable.get(row.run, "" if row.ended_at is None else LATER)
     return Digest(
         run=row.run,
         started_at=row.started_at,
-        experiment=row.experiment,
-        environment=row.environment,
+        experiment=text.one_line(row.experiment, 120),
+        environment=text.one_line(row.environment, 120),
         word=UNREADABLE if row.run in unreadable else row.headline or "UNFINISHED",
         why=why,
         ended_at=row.ended_at,

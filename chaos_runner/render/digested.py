@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections import defaultdict
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ _LOOPBACK = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\]):\d+")
 class Side(msgspec.Struct):
     """The replies of one check in one part of the run, and what each clause counted: (good, bad)."""
 
-    histogram: dict[int, int] = {}
+    histogram: defaultdict[int, int] = msgspec.field(default_factory=lambda: defaultdict(int))
     counts: dict[int, tuple[int, int]] = {}
 
 
@@ -111,7 +112,7 @@ def _side(spans: Spans, tick: int) -> str:
 def _add(side: Side, sample: Sample) -> None:
     histogram = side.histogram
     for bucket, count in sample.histogram:
-        histogram[bucket] = histogram.get(bucket, 0) + count
+        histogram[bucket] += count
     for one in sample.counts:
         good, bad = side.counts.get(one.clause, (0, 0))
         side.counts[one.clause] = (good + one.good, bad + one.bad)
@@ -124,16 +125,16 @@ def _checks(plan: Planned, tallies: dict[str, Tally]) -> list[CheckFigures]:
 
 
 def _check(name: str, check: Check | None, tally: Tally) -> CheckFigures:
-    old, new = (sorted(side.histogram.items()) for side in (tally.before, tally.during))
-    halves = [shift.quantiles(side, 0.5, 0.95) for side in (old, new)]
+    sides = [sorted(side.histogram.items()) for side in (tally.before, tally.during)]
+    old, new, moved = shift.measured(sides[0], sides[1])
     n = next((n for n, one in enumerate(check.clauses()) if one.metric == SUCCESS), None) if check else None
     return CheckFigures(
         check=_name(name),
         title=_name(check.title) if check else "",
-        replies=(sum(count for _, count in old), sum(count for _, count in new)),
-        median=(halves[0][0], halves[1][0]),
-        p95=(halves[0][1], halves[1][1]),
-        shift=shift.shift(old, new),
+        replies=(old.total, new.total),
+        median=(old.median, new.median),
+        p95=(old.value, new.value),
+        shift=moved,
         success=(_good(tally.before, n), _good(tally.during, n)),
     )
 

@@ -7,7 +7,10 @@ together by the distances of their ends (MOVER), which asks no shape of the late
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from bisect import bisect_left
+from itertools import accumulate
+
+import msgspec
 
 from chaos_runner.histogram import Histogram, middle
 from chaos_runner.review.digest import Shift
@@ -15,44 +18,49 @@ from chaos_runner.review.digest import Shift
 Z_95 = 1.959963984540054
 
 
-def quantiles(histogram: Histogram, *shares: float) -> tuple[float | None, ...]:
-    """The latencies at or below which these shares lie, the shares rising; None for an empty histogram."""
-    total = sum(count for _, count in histogram)
-    ranks = [max(1, math.ceil(share * total - 1e-9)) for share in shares]
-    return tuple(_ranked(histogram, ranks)) if total else (None,) * len(shares)
+class Quantiles(msgspec.Struct, frozen=True):
+    """How many replies, their median, a higher quantile, and the 95 % interval of that where there are enough."""
+
+    total: int = 0
+    median: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
-def shift(before: Histogram, during: Histogram, share: float = 0.95) -> Shift | None:
-    """The quantile during the fault minus that before it; None when one is empty, no range when one is too small."""
-    (old,), (new,) = quantiles(before, share), quantiles(during, share)
-    if old is None or new is None:
-        return None
-    ends = [_ends(before, share), _ends(during, share)]
-    if ends[0] is None or ends[1] is None:
-        return Shift(new - old)
-    (old_low, old_high), (new_low, new_high) = ends[0], ends[1]
-    return Shift(
-        new - old,
-        new - old - math.hypot(new - new_low, old_high - old),
-        new - old + math.hypot(new_high - new, old - old_low),
-    )
+def measured(before: Histogram, during: Histogram, share: float = 0.95) -> tuple[Quantiles, Quantiles, Shift | None]:
+    """Both sides, and the quantile during the fault minus that before it; None when one is empty.
+
+    The shift has no range when one side is too small for one.
+    """
+    old, new = _side(before, share), _side(during, share)
+    if old.value is None or new.value is None:
+        return old, new, None
+    moved = round(new.value - old.value, 9)
+    if old.low is None or old.high is None or new.low is None or new.high is None:
+        return old, new, Shift(moved)
+    down = math.hypot(new.value - new.low, old.high - old.value)
+    up = math.hypot(new.high - new.value, old.value - old.low)
+    return old, new, Shift(moved, round(moved - down, 9), round(moved + up, 9))
 
 
-def _ends(histogram: Histogram, share: float) -> tuple[float, float] | None:
-    total = sum(count for _, count in histogram)
+def _side(histogram: Histogram, share: float) -> Quantiles:
+    total = sum([count for _, count in histogram])
+    if not total:
+        return Quantiles()
     reach = Z_95 * math.sqrt(total * share * (1 - share))
     low, high = math.floor(total * share - reach), math.ceil(total * share + reach) + 1
-    if low < 1 or high > total:
-        return None
-    ends = tuple(_ranked(histogram, [low, high]))
-    return ends[0], ends[1]
+    ranks = [_rank(total, 0.5), _rank(total, share)]
+    known = low >= 1 and high <= total
+    found = _ranked(histogram, [*ranks, low, high] if known else ranks)
+    return Quantiles(total, *found)
 
 
-def _ranked(histogram: Histogram, ranks: list[int]) -> Iterator[float]:
-    """The values of these ranks, which rise; the histogram is in order of bucket."""
-    passed, n = 0, 0
-    for place, count in histogram:
-        passed += count
-        while n < len(ranks) and passed >= ranks[n]:
-            yield round(middle(place), 9)
-            n += 1
+def _rank(total: int, share: float) -> int:
+    return max(1, math.ceil(share * total - 1e-9))
+
+
+def _ranked(histogram: Histogram, ranks: list[int]) -> list[float]:
+    """The values of these ranks, in the order asked for."""
+    sums = list(accumulate([count for _, count in histogram]))
+    return [round(middle(histogram[bisect_left(sums, rank)][0]), 9) for rank in ranks]

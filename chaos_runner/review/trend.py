@@ -83,6 +83,8 @@ def worse(earlier: Sequence[Digest], one: Digest) -> Iterable[str]:
     if earlier and earlier[-1].word == "HELD" and one.word in _BAD:
         yield f"the run before HELD, this one is {one.word.replace('_', ' ')}"
     for check in one.checks:
+        if check.shift is None:
+            continue
         seen = [shift.value for run in earlier for shift in _shifts(run, check.check)]
         if _shifted(check, seen):
             yield f"p95 of {check.check} moved further than in {len(seen)} earlier runs"

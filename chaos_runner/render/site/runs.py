@@ -100,7 +100,7 @@ class _Words:
         self.kept: dict[str, int] = {}
 
     def place(self, said: str) -> int:
-        return self.kept.setdefault(text.clean(said), len(self.kept))
+        return self.kept.setdefault(said, len(self.kept))
 
 
 def packed(rows: list[Row]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def packed(rows: list[Row]) -> dict[str, Any]:
     words = _Words()
     packed_rows = [
         [
-            text.clean(one.run),
+            one.run,
             int(one.started_at) if 0 < one.started_at < YEAR_10000 else 0,
             words.place(one.word),
             words.place(one.experiment),
@@ -124,4 +124,8 @@ def packed(rows: list[Row]) -> dict[str, Any]:
         for one in reversed(rows)
     ]
     verdicts = {key: [word(key).label, word(key).tone] for key in {one.word for one in rows}}
-    return {"words": list(words.kept), "verdicts": dict(sorted(verdicts.items())), "rows": packed_rows}
+    return {
+        "words": [text.clean(one) for one in words.kept],
+        "verdicts": dict(sorted(verdicts.items())),
+        "rows": packed_rows,
+    }

@@ -22,7 +22,7 @@
   if (!block) return;
   const all = JSON.parse(block.textContent);
   const [form, body, count, turn, newer, older] = ["filter", "rows", "count", "turn", "newer", "older"].map(by);
-  const PAGE = 100;
+  const PAGE = 50;
   const FIELDS = ["experiment", "service", "verdict", "class", "from", "to"];
   const ID = 0, AT = 1, VERDICT = 2, EXPERIMENT = 3, SERVICE = 4, ENVIRONMENT = 5, CLASSES = 6, TOOK = 7, SHIFT = 8, RECOVERY = 9, WORSE = 10, LINK = 11;
   const place = new Map(all.words.map((word, n) => [word, n]));
@@ -91,7 +91,11 @@
 
   const restore = () => {
     const told = new URLSearchParams(location.hash.slice(1));
-    for (const name of FIELDS) form.elements[name].value = told.get(name) ?? "";
+    for (const name of FIELDS) {
+      const value = told.get(name) ?? "";
+      const field = form.elements[name];
+      field.value = field.type === "date" && Number.isNaN(Date.parse(value + "T00:00:00Z")) ? "" : value;
+    }
     chosen = filtered(wanted());
     page = (Number.parseInt(told.get("page") ?? "1", 10) || 1) - 1;
     show();
