@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -140,7 +141,8 @@ def _serve(args: argparse.Namespace, state: Path, tokens: Tokens, host: str, por
         asyncio.run(server.serve(sock, app(site), connections, ready))
     finally:
         serve_link.forget(state)
-        site.ledger.close()
+        if not site.halts.ended(within_s=2.0):
+            os._exit(0)  # a thread that is in the middle of SQLite must not meet the end of the interpreter
     return 0
 
 
@@ -152,12 +154,15 @@ def _origins(host: str, port: int, told: list[str]) -> list[str]:
     return [*(one.rstrip("/").lower() for one in told), *near, *also]
 
 
-def _waited(state: Path, lever: str) -> tuple[list[str], str]:
+def _waited(state: Path, lever: str, pulled_at: float) -> tuple[list[str], str]:
     """Waits as `halt` does, and says what it says."""
     from chaos_runner.cli import halt, scope
     from chaos_runner.cli.stopping import Stopping
 
     stopping = Stopping(
-        state, lambda run, service: scope.concerns(lever, run.environment, service, run.experiment), common.tell
+        state,
+        lambda run, service: scope.concerns(lever, run.environment, service, run.experiment),
+        common.tell,
+        pulled_at=pulled_at,
     )
     return [halt.line(one) for one in stopping.wait()], stopping.trouble

@@ -12,7 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from chaos_runner import desk, store
+from chaos_runner import desk
 from chaos_runner.gameday import day as days
 from chaos_runner.gameday import responder, view
 from chaos_runner.gameday.running import CheckShown, FaultShown, Running
@@ -93,7 +93,8 @@ async def live(site: Site, request: Request, _form: dict[str, str], visitor: Vis
         last=seen.timeline[-1].seq if seen.timeline else 0,
         levers=found if visitor is not None and visitor.may("viewer") else (),
         lever_trouble=trouble,
-        scopes=["global", f"environment.{seen.environment}"],
+        scopes=[f"environment.{seen.environment}", "global"],
+        day_id=shot.day,
         **_tools(),
     )
 
@@ -167,8 +168,7 @@ def _name(form: dict[str, str], visitor: Visitor) -> str:
 def _spoken(site: Site, day_id: str, line: str, who: str) -> desk.Heard:
     """Raises Refused for words that mean nothing, and where they cannot be kept."""
     try:
-        with store.open_store(site.setting.state_dir, allow_tmpfs=True) as ledger:
-            return desk.speak(ledger, site.setting.state_dir, day_id, line, who)
+        return pulling.spoken(site, day_id, line, who)
     except ValueError as why:
         raise Refused(400, f"Not said: {why}") from None
     except StoreError as why:

@@ -15,8 +15,11 @@ from chaos_runner.store import levers
 KEPT_MAX = 32
 WAITS_MAX = 4
 
-Waiting = Callable[[Path, str], tuple[list[str], str]]
-"""Waits until what a lever concerns has no fault open: one sentence for each run, and what could not be seen."""
+Waiting = Callable[[Path, str, float], tuple[list[str], str]]
+"""Waits until what a lever concerns, pulled at that Unix time, has no fault open.
+
+One sentence for each run, and what could not be seen.
+"""
 
 
 class Halt(msgspec.Struct):
@@ -29,6 +32,7 @@ class Halt(msgspec.Struct):
     state: str = "waiting"
     gone: tuple[str, ...] = ()
     trouble: str = ""
+    unrecorded: str = ""  # why the game day does not know of it
 
 
 class Halts:
@@ -40,10 +44,11 @@ class Halts:
         self._kept: OrderedDict[int, Halt] = OrderedDict()
         self._count = 0
         self._room = threading.Semaphore(WAITS_MAX)
+        self._threads: list[threading.Thread] = []
 
-    def pull(self, scope: str, who: str, reason: str) -> Halt:
-        """Pulls the lever, then begins to watch. Raises StoreError where the lever cannot be pulled."""
-        began = time.monotonic()
+    def pull(self, scope: str, who: str, reason: str, then: Callable[[], str] | None = None) -> Halt:
+        """Pulls the lever, does what comes `then`, and watches. Raises StoreError where it cannot be pulled."""
+        began, at = time.monotonic(), time.time()
         levers.pull(self._state_dir, scope, who, reason)
         self._count += 1
         halt = Halt(self._count, scope, who, round((time.monotonic() - began) * 1000))
@@ -51,7 +56,9 @@ class Halts:
         while len(self._kept) > KEPT_MAX:
             self._kept.popitem(last=False)
         if self._room.acquire(blocking=False):
-            threading.Thread(target=self._watch, args=(halt,), daemon=True).start()
+            self._threads = [one for one in self._threads if one.is_alive()]
+            self._threads.append(threading.Thread(target=self._watch, args=(halt, at, then), daemon=True))
+            self._threads[-1].start()
         else:
             halt.state, halt.trouble = "done", "too many halts are being watched; the lever holds all the same"
         return halt
@@ -60,9 +67,17 @@ class Halts:
         """A pull that is still known."""
         return self._kept.get(number)
 
-    def _watch(self, halt: Halt) -> None:
+    def ended(self, within_s: float) -> bool:
+        """Waits for those that watch; whether none does any more."""
+        until = time.monotonic() + within_s
+        for one in self._threads:
+            one.join(max(0.0, until - time.monotonic()))
+        return not any(one.is_alive() for one in self._threads)
+
+    def _watch(self, halt: Halt, at: float, then: Callable[[], str] | None) -> None:
         try:
-            gone, halt.trouble = self._wait(self._state_dir, halt.scope)
+            halt.unrecorded = then() if then is not None else ""
+            gone, halt.trouble = self._wait(self._state_dir, halt.scope, at)
             halt.gone = tuple(gone)
         finally:
             halt.state = "done"

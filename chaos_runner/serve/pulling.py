@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import anyio.to_thread
@@ -9,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from chaos_runner import desk, store
 from chaos_runner.render import text
 from chaos_runner.serve import asking, paper
 from chaos_runner.serve.door import Visitor
@@ -33,10 +35,25 @@ async def halt(site: Site, request: Request, form: dict[str, str], visitor: Visi
     assert visitor is not None
     scope = form.get("scope") or "global"
     reason = text.one_line(form.get("reason", ""), REASON_MAX)
-    one = await anyio.to_thread.run_sync(site.halts.pull, scope, visitor.name, reason, limiter=site.hands)
+    then = functools.partial(_recorded, site, form["day"], visitor.name, reason) if form.get("day") else None
+    one = await anyio.to_thread.run_sync(site.halts.pull, scope, visitor.name, reason, then, limiter=site.hands)
     if "application/json" in request.headers.get("accept", ""):
         return paper.answer(_halted(one), 202)
     return RedirectResponse(f"/halts/{one.number}", 303)
+
+
+def _recorded(site: Site, day_id: str, who: str, reason: str) -> str:
+    """Puts a halt on the record of its game day, where the lever is pulled already; why it is not there."""
+    try:
+        return spoken(site, day_id, f"halt {reason.replace('--', '- -')}", who).trouble
+    except (ValueError, StoreError) as why:
+        return str(why)
+
+
+def spoken(site: Site, day_id: str, line: str, who: str) -> desk.Heard:
+    """What the desk made of a line. Raises ValueError and StoreError, as the desk does."""
+    with store.open_store(site.setting.state_dir, allow_tmpfs=True) as ledger:
+        return desk.speak(ledger, site.setting.state_dir, day_id, line, who)
 
 
 def _halted(one: Halt) -> dict[str, Any]:

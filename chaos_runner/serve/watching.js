@@ -46,6 +46,12 @@
   events.addEventListener("open", () => { trouble.textContent = ""; });
   events.addEventListener("ended", () => {
     events.close();
-    location.reload();
+    const halted = document.querySelector(".halted");
+    const place = document.getElementById("ended");
+    if (!halted || !halted.textContent || !place) return location.reload();
+    const link = document.createElement("a");
+    link.href = location.pathname;
+    link.textContent = "The run is over: its report";
+    place.replaceChildren(link);
   });
 })();

@@ -48,7 +48,7 @@ UNNAMED = """(() => {
   const name = (e) => (e.getAttribute("aria-label") || e.textContent || "").trim()
     || (e.getAttribute("aria-labelledby") || "").split(" ").every((id) => id && document.getElementById(id))
     || (e.labels && e.labels.length);
-  const controls = "a, button, input, select, textarea, summary, svg[role=img], nav, [role=region]";
+  const controls = "a, button, input:not([type=hidden]), select, textarea, summary, svg[role=img], nav, [role=region]";
   for (const e of document.querySelectorAll(controls))
     if (!name(e)) poor.push("no name: " + e.outerHTML.slice(0, 80));
   for (const e of document.querySelectorAll("th:not([scope])")) poor.push("no scope: " + e.textContent);

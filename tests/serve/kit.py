@@ -149,7 +149,7 @@ def serving(state: Path, *more: str) -> Iterator[Served]:
     finally:
         child.send_signal(signal.SIGTERM)
         rest = child.communicate(timeout=LIMIT_S)[1]
-        assert child.returncode == 0, rest
+        assert child.returncode == 0, (child.returncode, rest)
         assert "Traceback" not in rest, rest
 
 
