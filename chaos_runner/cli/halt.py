@@ -55,7 +55,7 @@ def _halt_scope(args: argparse.Namespace, state: Path, lever: str) -> int:
     who = args.who or common.actor()
     if args.drill:
         _refuse_drill(state, lever)
-    began = time.monotonic()
+    began, at = time.monotonic(), time.time()  # a quick run is clean before the rest of this is loaded
     path = levers.pull(state, lever, who, args.reason or ("drill" if args.drill else ""))
     took = time.monotonic() - began
     common.tell(f"pulled {lever}: {path}")
@@ -65,7 +65,10 @@ def _halt_scope(args: argparse.Namespace, state: Path, lever: str) -> int:
     from chaos_runner.cli.stopping import Stopping
 
     stopping = Stopping(
-        state, lambda run, service: scope.concerns(lever, run.environment, service, run.experiment), common.tell
+        state,
+        lambda run, service: scope.concerns(lever, run.environment, service, run.experiment),
+        common.tell,
+        pulled_at=at,
     )
     halted = stopping.wait()
     if args.drill:

@@ -56,10 +56,15 @@ class Halted(msgspec.Struct):
 
 
 class Stopping:
-    """One wait. `trouble` says why the ledger could not be followed."""
+    """One wait. `trouble` says why the ledger could not be followed; times count from `pulled_at`, by default now."""
 
     def __init__(
-        self, state_dir: Path, wanted: Wanted, tell: Callable[[str], None], patience: Patience | None = None
+        self,
+        state_dir: Path,
+        wanted: Wanted,
+        tell: Callable[[str], None],
+        patience: Patience | None = None,
+        pulled_at: float | None = None,
     ) -> None:
         self.trouble = ""
         self.halted: dict[str, Halted] = {}
@@ -67,7 +72,7 @@ class Stopping:
         self._wanted = wanted
         self._tell = tell
         self._patience = patience or PATIENCE
-        self._pulled_at = time.time()
+        self._pulled_at = time.time() if pulled_at is None else pulled_at
         self._began = time.monotonic()
         self._services: dict[str, str] = {}
         self._dead_since: dict[str, float] = {}
