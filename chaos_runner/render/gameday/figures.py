@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from chaos_runner.gameday.figures import Metric
+from chaos_runner.gameday.metrics import PAIRS
 from chaos_runner.gameday.stamps import Stamp, Told
 from chaos_runner.render import text
 from chaos_runner.render.gameday.told import Whole
@@ -31,6 +32,7 @@ MOMENTS = {
     "restored": "steady state again",
 }
 MOMENTS_MAX = 40
+BETWEEN = frozenset(one.key for one in PAIRS)  # the others are no differences of stamps
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -59,8 +61,8 @@ def row(metric: Metric) -> Row:
         target=_figure(metric.target, metric.unit) if metric.target is not None else "–",
         state=STATES[metric.state],
         tone=TONES.get(metric.state, ""),
-        start=stamped(metric.start),
-        end=stamped(metric.end),
+        start=stamped(metric.start) if metric.key in BETWEEN else "–",
+        end=stamped(metric.end) if metric.key in BETWEEN else "–",
         notes=tuple(text.one_line(one) for one in notes),
     )
 

@@ -1,10 +1,12 @@
 """Reports of fixed days, byte for byte: an old day must always render, and the same day always the same.
 
-After a change that is meant: UPDATE_GOLDEN=1 python -m pytest tests/render/gameday, then read the diff.
+After a change that is meant: raise VERSION in render/gameday/page.py, then UPDATE_GOLDEN=1 python -m pytest
+tests/render/gameday, and read the diff.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -16,6 +18,7 @@ import msgspec
 import pytest
 
 from chaos_runner.gameday.facts import Entry
+from chaos_runner.render.gameday import page
 from tests.render.gameday.kit import everything, rendered
 from tests.render.tree import Page
 from tools import sample_day
@@ -25,12 +28,25 @@ GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[3]
 SUFFIX = {"html": "html", "json": "json", "postmortem": "md"}
 KEPT = [(name, "postmortem") for name in DAYS] + [("empty", "html"), ("empty", "json"), ("not_reverted", "html")]
+PINS = GOLDEN / "pins.json"
 FACTS = GOLDEN / "facts-v1.jsonl"
 
 
 @pytest.mark.parametrize(("name", "kind"), KEPT)
 def test_a_known_day_gives_the_known_bytes(name: str, kind: str) -> None:
     _known(GOLDEN / f"{name}.{SUFFIX[kind]}", _own(rendered(DAYS[name](), kind)))
+
+
+@pytest.mark.parametrize("name", DAYS)
+def test_the_bytes_of_a_page_belong_to_its_version(name: str) -> None:
+    pins = json.loads(PINS.read_text("utf-8")) if PINS.exists() else {}
+    told = hashlib.sha256(_own(rendered(DAYS[name]())).encode()).hexdigest()
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        pins.setdefault(str(page.VERSION), {})[name] = told
+        PINS.write_text(json.dumps(pins, indent=1, sort_keys=True) + "\n", "utf-8")
+
+    assert pins.get(str(page.VERSION), {}).get(name) == told, "raise VERSION in render/gameday/page.py"
+    assert Page(rendered(DAYS[name]())).says(f"The same records give the same bytes (page {page.VERSION}).")
 
 
 def _own(told: str) -> str:
@@ -76,20 +92,20 @@ def test_a_day_cut_anywhere_renders_with_what_is_there(kind: str) -> None:
 
 @pytest.mark.parametrize("name", DAYS)
 def test_every_page_is_balanced_and_every_label_has_its_place(name: str) -> None:
-    page = Page(rendered(DAYS[name]()))
-    ids = [value for _, attribute, value in page.attributes if attribute == "id"]
-    wanted = [one for _, attribute, value in page.attributes if attribute == "aria-labelledby" for one in value.split()]
-    wanted += [value[1:] for _, attribute, value in page.attributes if attribute == "href" and value[0] == "#"]
+    told = Page(rendered(DAYS[name]()))
+    ids = [value for _, attribute, value in told.attributes if attribute == "id"]
+    wanted = [one for _, attribute, value in told.attributes if attribute == "aria-labelledby" for one in value.split()]
+    wanted += [value[1:] for _, attribute, value in told.attributes if attribute == "href" and value[0] == "#"]
 
-    assert not page.unbalanced
+    assert not told.unbalanced
     assert len(ids) == len(set(ids))
     assert set(wanted) <= set(ids)
 
 
 @pytest.mark.parametrize("name", DAYS)
 def test_the_sixteen_sections_are_there_in_their_order(name: str) -> None:
-    page = rendered(DAYS[name]())
-    places = [page.find(f"<h2>{n} · ") for n in range(1, 17)]
+    told = rendered(DAYS[name]())
+    places = [told.find(f"<h2>{n} · ") for n in range(1, 17)]
 
     assert -1 not in places
     assert places == sorted(places)
@@ -97,11 +113,11 @@ def test_the_sixteen_sections_are_there_in_their_order(name: str) -> None:
 
 @pytest.mark.parametrize("name", DAYS)
 def test_every_picture_has_a_name_a_description_and_a_table(name: str) -> None:
-    page = Page(rendered(DAYS[name]()))
-    tags = [tag for tag, _ in page.structure]
+    told = Page(rendered(DAYS[name]()))
+    tags = [tag for tag, _ in told.structure]
     pictures = tags.count("svg")
 
-    assert sum((tag, key, value) == ("svg", "role", "img") for tag, key, value in page.attributes) == pictures
+    assert sum((tag, key, value) == ("svg", "role", "img") for tag, key, value in told.attributes) == pictures
     assert tags.count("desc") == pictures
     assert tags.count("figure") == pictures
     assert [_inside(tags, n).count("details") for n, tag in enumerate(tags) if tag == "figure"] == [1] * pictures
@@ -112,8 +128,8 @@ def _inside(tags: list[str], start: int) -> list[str]:
 
 
 def test_the_policy_names_the_hash_of_the_very_style_and_allows_no_script() -> None:
-    page = rendered(DAYS["held"]())
-    policy = next(value for tag, key, value in Page(page).attributes if (tag, key) == ("meta", "content"))
+    told = rendered(DAYS["held"]())
+    policy = next(value for tag, key, value in Page(told).attributes if (tag, key) == ("meta", "content"))
 
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "script" not in policy
