@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chaos_runner import desk
 from chaos_runner.conductor import drill, told
 from chaos_runner.conductor.course import RunSeen
 from chaos_runner.conductor.folder import Folder, Setting
@@ -18,9 +19,10 @@ from chaos_runner.records import AbortTripped, FaultInjected, FaultReverted, Rec
 from chaos_runner.records import Entry as RunEntry
 from chaos_runner.store import levers
 from tests.conductor.kit import small
-from tests.gameday.kit import entries
+from tests.gameday.kit import DAY, entries
 
 SCOPE = "environment.demo"
+AT_DESK = desk.reason(DAY, "halt")
 
 
 def pulled(began: float, at: float, who: str = "abe", *more: object) -> Told:
@@ -67,18 +69,18 @@ def test_a_drill_without_a_pull_has_no_time(keep: int, seen: RunSeen, why: str) 
 
 
 @pytest.mark.parametrize(
-    ("began_ago", "who", "more", "stays"),
+    ("began_ago", "reason", "more", "stays"),
     [
-        (5.0, "abe", (), False),
-        (-5.0, "abe", (), True),  # it was there before the drill
-        (5.0, "otto", (), True),  # the desk's pull was another one
-        (5.0, "abe", (IncidentDeclared(who="rob", text="it burns"),), True),
+        (5.0, AT_DESK, (), False),
+        (-5.0, AT_DESK, (), True),  # it was there before the drill
+        (5.0, "orders are lost", (), True),  # pulled elsewhere
+        (5.0, AT_DESK, (IncidentDeclared(who="rob", text="it burns"),), True),
     ],
 )
 def test_only_the_drills_own_lever_is_released(
-    tmp_path: Path, began_ago: float, who: str, more: tuple[object, ...], stays: bool
+    tmp_path: Path, began_ago: float, reason: str, more: tuple[object, ...], stays: bool
 ) -> None:
-    levers.pull(tmp_path, SCOPE, who, "")
+    levers.pull(tmp_path, SCOPE, "abe", reason)
     levers.pull(tmp_path, "global", "anna", "in earnest")
     day = pulled(time.time() - began_ago, time.time(), "abe", *more)
     drill.release(day, tmp_path, drill.own(day, tmp_path))
