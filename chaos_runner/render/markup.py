@@ -13,9 +13,12 @@ def el(name: str, attributes: dict[str, object] | None = None, *children: str) -
     return f"<{name}{told}>{''.join(children)}</{name}>" if children else f"<{name}{told}/>"
 
 
+WORDS_MAX = 1000
+
+
 def words(foreign: object) -> str:
-    """Foreign text as markup."""
-    return escape(text.clean(foreign))
+    """Foreign text as markup, cut to what a picture may hold."""
+    return escape(text.bounded(foreign, WORDS_MAX))
 
 
 def plain(value: object) -> str:

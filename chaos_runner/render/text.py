@@ -26,6 +26,12 @@ def clean(text: object) -> str:
     return _UNSAFE.sub(_shown, said.replace("\r\n", "\n"))
 
 
+def bounded(text: object, limit: int) -> str:
+    """The text cleaned, cut to a limit; what is cut is counted, so that nobody takes it for the whole."""
+    whole = str(text)
+    return clean(whole) if len(whole) <= limit else f"{clean(whole[:limit])}… ({number(len(whole))} characters in all)"
+
+
 def harmless_json(document: bytes) -> bytes:
     """The same JSON, with everything in its strings that could command a terminal written as an escape."""
     return _UNSAFE.sub(_escaped, document.decode()).encode()

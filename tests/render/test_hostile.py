@@ -47,6 +47,16 @@ def test_hostile_text_does_not_change_the_tags_of_a_page(name: str, bad: str) ->
     assert not page.unbalanced
 
 
+@pytest.mark.parametrize("big", ["x" * 100_000, "<b>&" * 25_000, "a b " * 25_000], ids=["word", "markup", "words"])
+def test_a_hundred_kilobytes_in_every_text_are_cut_and_counted(big: str) -> None:
+    shown = rendered(poisoned(HISTORIES["not_reverted"](), lambda plain: big + plain))
+    page = Page(shown)
+
+    assert page.structure == Page(rendered(_harmless("not_reverted"))).structure
+    assert len(shown.encode()) < 3_000_000
+    assert page.says("characters in all)")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_all_hostile_text_at_once_brings_no_handler_no_link_and_no_script(name: str) -> None:
     page = Page(rendered(_harmful(name, "".join(STRINGS[:14]))))

@@ -29,6 +29,7 @@ from chaos_runner.render.svg import LEFT, RIGHT
 VERSION = 2  # of the page: it rises with any change of its bytes
 SOURCE_MAX = 64_000
 LINES_MAX = 600
+NAME_MAX = 200
 EXAMPLES_MAX = 8
 CARDS_MAX = 100
 RECOVERIES_MAX = 50
@@ -71,7 +72,7 @@ def render(run: Run, entries: list[Entry], samples: list[Sample], earlier: Run |
         hidden=max(0, len(entries) - LINES_MAX),
         faults=_faults(plan),
         reproduce=plan.reproduce(),
-        source=plan.text[:SOURCE_MAX],
+        source=paper.Whole(plan.text[:SOURCE_MAX]),
         source_cut=len(plan.text) > SOURCE_MAX,
         environment=_environment(run, plan),
         digest=fingerprint.of(entries),
@@ -173,7 +174,7 @@ def _chart_values(figures: list[Figure], end: float) -> dict[str, Any]:
                 "unit": one.chart.unit,
                 "times": [round(t, 2) for t in one.chart.times],
                 "lines": [
-                    {"name": text.clean(line.name), "values": [_short(value) for value in line.values]}
+                    {"name": text.bounded(line.name, NAME_MAX), "values": [_short(value) for value in line.values]}
                     for line in (*one.chart.series, *(one.chart.between or ()))
                 ],
                 "drawn": len(one.chart.series),

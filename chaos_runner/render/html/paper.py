@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import re
 from importlib import resources
 from typing import Any
 
@@ -13,6 +14,16 @@ import msgspec
 from markupsafe import Markup
 
 from chaos_runner.render import text
+
+TEXT_MAX = 4000  # of one text; a page of a hundred long ones is still a page
+
+LINK = re.compile(r"[A-Za-z0-9%._~/#-]*\.html")  # cut, it would lead nowhere
+
+
+class Whole(str):
+    """A text with a limit of its own, shown as it is."""
+
+    __slots__ = ()
 
 
 def printed(template: str, script: str = "", more_style: str = "", **view: Any) -> bytes:
@@ -80,4 +91,8 @@ def _templates() -> jinja2.Environment:
 
 
 def _cleaned(value: Any) -> Any:
-    return value if isinstance(value, Markup) else text.clean(value)
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, Whole) or (isinstance(value, str) and LINK.fullmatch(value)):
+        return text.clean(value)
+    return text.bounded(value, TEXT_MAX)
