@@ -1,4 +1,4 @@
-# Verbs: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons schedule-demo simulate-year calibrate endurance soak-demo real wheel-test clean
+# Verbs: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons schedule-demo gameday-demo simulate-year calibrate endurance soak-demo real wheel-test clean
 PY ?= python3
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
@@ -24,13 +24,14 @@ CRASH_ARGS ?=
 ENDURANCE_ARGS ?=
 THREE_ARGS ?=
 SCHEDULE_ARGS ?=
+GAMEDAY_ARGS ?=
 YEAR_ARGS ?=
 SEEDS ?= 10000
 EXAMPLES ?= 2000
 # Hundreds of Python processes are started: without its cache each compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons schedule-demo simulate-year calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
+.PHONY: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons schedule-demo gameday-demo simulate-year calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -139,6 +140,10 @@ simulate-year: .venv/.test
 # Five experiments in five minutes on the demo's shops, by a daemon; then the lever.
 schedule-demo: .venv/.test
 	$(BIN)/python tools/schedule_demo.py $(SCHEDULE_ARGS)
+
+# A game day told by a script, with two deaths in the middle of faults; for none: make gameday-demo GAMEDAY_ARGS=--calm
+gameday-demo: .venv/.test
+	$(BIN)/python tools/gameday_demo.py $(GAMEDAY_ARGS)
 
 # A hundred thousand schedules, and two thousand that are due at once.
 bench-schedule: .venv/.test

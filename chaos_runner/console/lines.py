@@ -31,9 +31,9 @@ def told(one: Told) -> str:
 
 def waiting(wanted: Waiting) -> str:
     """What is waited for, who may answer, and what to type."""
-    who = f"{' or '.join(wanted.roles)} ({', '.join(wanted.people) or 'nobody'})"
-    missing = f"; first: {', '.join(wanted.missing)}" if wanted.missing else ""
-    return text.one_line(f"? {wanted.question}, asks {who}{missing}; type: {' or '.join(wanted.words)}", WIDEST)
+    who = f"{' or '.join(wanted.roles)}: {', '.join(wanted.people) or 'nobody'}"
+    missing = f"; first {', '.join(wanted.missing)}" if wanted.missing else ""
+    return text.one_line(f"? {wanted.question} ({who}){missing}; type: {' or '.join(wanted.words)}", WIDEST)
 
 
 def running(one: Running) -> str:

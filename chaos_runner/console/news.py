@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chaos_runner.console import lines, speaking
 from chaos_runner.console.following import Seen
-from chaos_runner.gameday import view
+from chaos_runner.gameday import typed, view
 from chaos_runner.gameday.verbs import VERBS
 from chaos_runner.gameday.view import Screen
 from chaos_runner.render import text
@@ -45,8 +45,9 @@ class News:
         return out + self._run(screen, now) + self._wait(screen) + self._worry(seen)
 
     def _wait(self, screen: Screen) -> list[str]:
-        asked, self._asked = self._asked, screen.waiting
-        return [lines.waiting(screen.waiting)] if screen.waiting is not None and screen.waiting != asked else []
+        wanted = screen.waiting
+        before, self._asked = self._asked, (wanted.question, wanted.people) if wanted is not None else None
+        return [lines.waiting(wanted)] if wanted is not None and self._asked != before else []
 
     def _run(self, screen: Screen, now: float) -> list[str]:
         if screen.running is None or now - self._status_t < STATUS_S:
@@ -69,4 +70,5 @@ class News:
 
 def shown(seen: Seen, who: str) -> Screen:
     """The screen for this person."""
-    return view.shown(seen.entries, seen.running, seen.at, view.role_for(seen.day, who))
+    role = view.role_for(seen.day, typed.person(seen.day, who))
+    return view.shown(seen.entries, seen.running, seen.at, role)

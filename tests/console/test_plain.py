@@ -94,14 +94,14 @@ def test_the_day_is_told_and_what_is_typed_is_on_record(world: World) -> None:
 def test_what_is_waited_for_is_asked_once_with_the_words_to_type(world: World) -> None:
     with console(world) as one:
         world.say(READY)
-        one.wait("? is everybody ready?, asks facilitator (fay)")
-        world.say(Said(who="sue", text="coming"))
-        one.wait("coming")
+        one.wait("? is everybody ready? (facilitator: fay)")
+        one.type("tick 1", "approve anna")
+        one.wait("anna approved")
         one.type("go let us")
         one.wait("fay (facilitator) said go: let us")
     asked = [line for line in one.out if line.startswith("?")]
     assert len(asked) == 1
-    assert "first: tick 1, tick 2, approve anna; type: go [REASON] or no-go REASON" in asked[0]
+    assert "first tick 1, tick 2, approve anna; type: go [REASON] or no-go REASON" in asked[0]
 
 
 def test_a_word_that_means_nothing_is_answered_and_not_kept(world: World) -> None:
@@ -169,6 +169,14 @@ def test_a_responder_is_told_no_method(world: World) -> None:
     told = "\n".join(one.out)
     assert "otto noted: (withheld)" in told
     assert [word for word in ("toxic", "payments", RUN) if word in told] == []
+
+
+def test_a_responder_may_come_in_by_first_name(tmp_path: Path) -> None:
+    roles = {"facilitator": "Fay", "operator": "Otto", "abort_authority": "Abe", "responders": "Rob (shop)"}
+    world = World(tmp_path, of=scenario(roles=roles))
+    with console(world, "rob") as one:
+        world.say(Said(who="Otto", text="the toxic is ready"))
+        one.wait("Otto noted: (withheld)")
 
 
 def test_a_run_is_told_when_something_changes(world: World) -> None:

@@ -151,7 +151,7 @@ def test_go_and_no_go_answer_only_what_is_asked(world: World) -> None:
         await seat.press("g")
         assert not seat.app.query_one("#line", Input).has_focus
         world.say(READY)
-        await seat.shows("? is everybody ready?, asks facilitator (fay)")
+        await seat.shows("? is everybody ready? (facilitator: fay)")
         await seat.press("g", "enter")
         await seat.kept(Answered)
         await seat.until(lambda: "is everybody ready" not in seat.part("waiting"))
