@@ -6,17 +6,20 @@ own, so that a store that is locked never freezes the screen.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.css.query import NoMatches
 from textual.widgets import Input, RichLog, Static
 
 from chaos_runner.console import drawing, lines, speaking
@@ -87,10 +90,14 @@ class DayConsole(App[None]):
                 continue
             self._hand(self.answer, speaking.say(self._state_dir, self._day_id, line, self._who, self._scope()))
 
-    def _hand(self, take: object, what: object) -> None:
+    def _hand(self, take: Callable[[Any], None], what: object) -> None:
         """Gives something to the screen; nothing, where that is closing."""
         if not self._leaving.is_set():
-            self.call_later(take, what)  # type: ignore[arg-type]
+            self.call_later(self._taken, take, what)
+
+    def _taken(self, take: Callable[[Any], None], what: object) -> None:
+        with contextlib.suppress(NoMatches):  # the screen is being taken down
+            take(what)
 
     def _scope(self) -> str:
         screen = self.picture
