@@ -179,7 +179,8 @@ class _Builder:
         done = self.open.pop()
         kind: Kind = "bad" if done.bad else done.kind
         pairs = self._merged(done.pairs) if self.dialect.aliased_max else tuple(done.pairs)
-        self._add(self._anchor(done.event, self._node(kind, done.event, event, items=tuple(done.items), pairs=pairs)))
+        node = self._node(kind, done.event, event, None, tuple(done.items), pairs)
+        self._add(self._anchor(done.event, node))
 
     def _anchor(self, event: Any, node: Node) -> Node:
         if event.anchor is not None:
@@ -209,14 +210,14 @@ class _Builder:
         except ValueError as wrong:
             self._report(event, str(wrong))
             return self._node("bad", event)
-        return self._anchor(event, self._node(kind, event, value=value))
+        return self._anchor(event, self._node(kind, event, None, value))
 
     def _quoted(self, event: Any) -> Node:
         if (unseen := _first_unseen(event.value)) is not None:
             code = ord(event.value[unseen])
             self._report(event, f"the invisible character U+{code:04X} is not allowed; remove its escape")
             return self._node("bad", event)
-        return self._node("text", event, value=event.value, quoted=True)
+        return self._node("text", event, None, event.value, quoted=True)
 
     def _decorated(self, event: Any) -> bool:
         """Whether an explicit tag makes the node unusable; an anchor is only reported."""
@@ -232,14 +233,15 @@ class _Builder:
         self.count += 1
         if self.count > NODES_MAX:
             raise _Unusable(self.file, node.line, node.col, f"more than {NODES_MAX} values")
-        if not self.open:
+        inside = self.open[-1] if self.open else None
+        if inside is None:
             self.root = node
-        elif self.open[-1].kind == "list":
-            self.open[-1].items.append(node)
-        elif self.open[-1].key is None:
-            self.open[-1].key = self._key(node)
+        elif inside.kind == "list":
+            inside.items.append(node)
+        elif inside.key is None:
+            inside.key = self._key(node)
         else:
-            self._pair(self.open[-1], node)
+            self._pair(inside, node)
 
     def _key(self, node: Node) -> Node:
         message = "" if self.dialect.aliased_max and _merges(node) else _key_problem(node)
@@ -259,9 +261,20 @@ class _Builder:
         mapping.seen[key.value] = key.line
         mapping.pairs.append(Pair(key, value))
 
-    def _node(self, kind: Kind, start: Any, end: Any = None, **more: Any) -> Node:
+    def _node(
+        self,
+        kind: Kind,
+        start: Any,
+        end: Any = None,
+        value: Scalar = None,
+        items: tuple[Node, ...] = (),
+        pairs: tuple[Pair, ...] = (),
+        *,
+        quoted: bool = False,
+    ) -> Node:
         first, last = start.start_mark, (end or start).end_mark
-        return Node(kind, self.file, first.line + 1, first.column + 1, last.line + 1, last.column + 1, **more)
+        place = (first.line + 1, first.column + 1, last.line + 1, last.column + 1)
+        return Node(kind, self.file, *place, value, items, pairs, quoted)
 
     def _report(self, event: Any, message: str) -> None:
         mark = event.start_mark

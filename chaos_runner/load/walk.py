@@ -5,6 +5,7 @@ One mistake is one problem: what hangs on a value that was already reported is n
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -177,9 +178,8 @@ class _Walk:
 
     def _keys(self, node: Node, cls: Any, known: tuple[Field, ...], path: Path) -> bool:
         """Whether every key is known and none is missing. An unknown key stands for a missing one: one mistake."""
-        names = {field.key for field in known} | ({tag} if (tag := cls.__struct_config__.tag_field) else set())
+        names, there = _names(cls), node.children()
         strange = [pair.key for pair in node.pairs if pair.key.kind == "text" and pair.key.value not in names]
-        there = node.children()
         missing = [field.key for field in known if field.required and field.key not in there]
         free = sorted(name for name in names if name not in there) if strange else []
         for key in strange:
@@ -253,6 +253,13 @@ class _Walk:
             place, shown = locate(node, below, path)
             self._wrong(place, shown, message)
         return BAD if found else value
+
+
+@functools.cache
+def _names(cls: Any) -> frozenset[str]:
+    """The keys that its mapping may have."""
+    tag = cls.__struct_config__.tag_field
+    return frozenset([field.key for field in fields(cls)] + ([tag] if tag else []))
 
 
 _READERS: dict[str, Callable[[_Walk, Node, Shape, Path], Any]] = {
