@@ -111,6 +111,34 @@ def test_a_run_outlives_its_daemon_and_a_lever_stops_it_and_what_comes_after(one
     assert all(count == 1 for count in one.injected().values())
 
 
+def test_a_daemon_that_is_stopped_with_abort_undoes_its_run_first_and_blocks_nothing(one: Rig) -> None:
+    one.arm()
+    daemon = one.start("--on-stop", "abort")
+    run = wait(lambda: harmed(one))
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(LONG_S) == 0
+
+    assert one.toxics() == []
+    with one.store() as store:
+        row = store.slot_of(run)
+        assert (row.state, row.headline, row.stopped_by) == ("ENDED", "ABORTED", "person")
+        assert store.blocked() == []
+        assert store.open_faults() == []
+
+
+def test_a_daemon_that_is_stopped_with_finish_leaves_its_run_going(one: Rig) -> None:
+    one.arm()
+    daemon = one.start("--on-stop", "finish")
+    run = wait(lambda: harmed(one))
+    one.kill(daemon, signal.SIGTERM)
+
+    assert daemon.returncode == 0
+    assert harmed(one) == run
+    levers.pull(one.state, "global", "a test", "the end")
+    one.settle()
+    assert one.toxics() == []
+
+
 def test_three_daemons_killed_stopped_and_resumed_run_no_slot_twice_and_leave_nothing(tmp_path: Path) -> None:
     with rig.rig(tmp_path, environments=("one", "two")) as there:
         done = rig.trial(there, 25.0, seed=7)
