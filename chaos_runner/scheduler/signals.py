@@ -62,23 +62,25 @@ class Signals:
         await self._open.aclose()
 
     async def read(self, asked: Asked, environment: Environment) -> tuple[Reading, ...]:
-        """One reading a signal, in the order of their names."""
-        self._forget()
-        gates = environment.gates
-        return tuple(
-            await asyncio.gather(*(self._one(asked, name, getattr(gates, name), environment) for name in NAMES))
-        )
+        """One reading a signal, in the order of their names; all are asked at the same time."""
+        begun = [self._begun(asked, name, getattr(environment.gates, name), environment) for name in NAMES]
+        return tuple([one if isinstance(one, Reading) else await asyncio.shield(one) for one in begun])
 
-    async def _one(self, asked: Asked, name: str, signal: Signal | None, environment: Environment) -> Reading:
+    def _begun(
+        self, asked: Asked, name: str, signal: Signal | None, environment: Environment
+    ) -> Reading | asyncio.Task[Reading]:
         if signal is None:
             why = f"nobody said what to ask in {asked.environment}; see gates.{name}, or say `not_used: WHY` there"
             return Reading(name, False, why, "not configured", self._now())
         if signal.not_used:
             return Reading(name, True, "", f"not used: {signal.not_used}", self._now())
         key = (name, asked.environment, asked.service, _address(signal, asked))
-        if key not in self._known:
-            self._known[key] = (time.monotonic(), asyncio.create_task(self._ask(name, signal, asked, environment)))
-        return await asyncio.shield(self._known[key][1])
+        known = self._known.get(key)
+        if known is None or not _fresh(known):
+            self._forget()
+            known = time.monotonic(), asyncio.create_task(self._ask(name, signal, asked, environment))
+            self._known[key] = known
+        return known[1]
 
     async def _ask(self, name: str, signal: Signal, asked: Asked, environment: Environment) -> Reading:
         """One reading, within the signal's limit, queue included."""
@@ -94,8 +96,11 @@ class Signals:
         return Reading(name, not why, why, value, began)
 
     def _forget(self) -> None:
-        limit = time.monotonic() - FRESH_S
-        self._known = {key: one for key, one in self._known.items() if one[0] > limit or not one[1].done()}
+        self._known = {key: one for key, one in self._known.items() if _fresh(one)}
+
+
+def _fresh(known: tuple[float, asyncio.Task[Reading]]) -> bool:
+    return known[0] > time.monotonic() - FRESH_S or not known[1].done()
 
 
 async def _answer(client: Any, signal: Signal, asked: Asked, environment: Environment, now: float) -> tuple[str, str]:

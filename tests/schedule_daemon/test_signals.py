@@ -12,7 +12,7 @@ import pytest
 
 from chaos_runner.environment import Environment, Gates, Signal
 from chaos_runner.scheduler.gates import Asked
-from chaos_runner.scheduler.signals import NAMES, Signals
+from chaos_runner.scheduler.signals import FRESH_S, NAMES, Signals
 from chaos_runner.store import Reading
 from tests.proxy.toxi import LOOP, free_port
 
@@ -109,3 +109,20 @@ def test_each_signal_is_asked_once_for_a_service_at_an_instant() -> None:
 
     assert sorted(seen) == ["/service0", "/service1", "/service2"]
     assert all(readings[-1].ok for readings in answers)
+
+
+def test_an_answer_counts_for_two_seconds_and_is_then_asked_for_again() -> None:
+    async def thrice(url: str) -> list[float]:
+        async with Signals() as signals:
+            environment = Environment(gates=Gates(external=Signal(url=url)))
+            seen = [(await signals.read(ASKED, environment))[-1] for _ in range(2)]
+            await asyncio.sleep(FRESH_S + 0.1)
+            seen.append((await signals.read(ASKED, environment))[-1])
+            return [one.asked_at for one in seen]
+
+    with server(200, b'{"ok": true}') as (url, asked):
+        first, second, third = asyncio.run(thrice(url))
+
+    assert len(asked) == 2
+    assert first == second
+    assert third >= first + FRESH_S
