@@ -43,4 +43,11 @@ def _row(one: SlotRow) -> tuple[str, ...]:
     from chaos_runner.render import text
 
     decision = "skipped" if one.decision == "SKIP" else one.headline or one.state.lower()
-    return text.utc(one.instant), one.schedule, one.environment, decision, one.run, one.reason
+    return text.utc(one.instant), one.schedule, one.environment, decision, one.run, one.reason or _stopped(one)
+
+
+def _stopped(one: SlotRow) -> str:
+    """Who or what ended a run early."""
+    if one.headline != "ABORTED":
+        return ""
+    return f"stopped by a {one.stopped_by}; nothing was violated" if one.halted else f"stopped by: {one.stopped_by}"

@@ -101,6 +101,7 @@ def test_a_run_outlives_its_daemon_and_a_lever_stops_it_and_what_comes_after(one
     with one.store() as store:
         assert store.slot_of(run).headline == "ABORTED"
         assert store.blocked() == []  # nothing was violated: nobody has to look
+    assert f"ABORTED   {run}  stopped by a lever; nothing was violated" in one.say("history").stdout
     again = wait(lambda: next((row.run for row in rows(one) if row.run and row.run != run), ""))
     assert again
     for process in list(one.daemons.values()):
