@@ -6,6 +6,8 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,14 +24,24 @@ from tests.serve import kit
 from tests.serve.kit import DAY, GOING, HELD, Served
 
 pytestmark = pytest.mark.real
-PAGES = {"runs": "/", "run": f"/runs/{GOING}", "ended": f"/runs/{HELD}", "days": "/days", "day": f"/days/{DAY}"}
+PAGES = {
+    "reports": "/reports/",
+    "runs": "/",
+    "run": f"/runs/{GOING}",
+    "ended": f"/runs/{HELD}",
+    "days": "/days",
+    "day": f"/days/{DAY}",
+}
 SHOTS = os.environ.get("SERVE_SHOTS", "")  # a folder for screenshots that people look at
 CONFIG = "kind: config/v1\nenvironments: {demo: {}}\n"
 
 
 @pytest.fixture(scope="module", name="served")
 def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with kit.serving(kit.fill(tmp_path_factory.mktemp("pages"))) as served:
+    state = kit.fill(tmp_path_factory.mktemp("pages"))
+    words = ["report", "index", "--state", str(state), "--reports", str(state.parent / "reports")]
+    subprocess.run([sys.executable, "-m", "chaos_runner", *words], check=True, capture_output=True, timeout=120)
+    with kit.serving(state) as served:
         yield served
 
 

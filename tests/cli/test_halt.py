@@ -208,6 +208,20 @@ def test_the_time_to_gone_is_what_was_read_back(home: Path) -> None:
     assert halted.left == ()
 
 
+def test_a_run_that_is_clean_before_the_waiting_begins_has_its_time_all_the_same(home: Path) -> None:
+    with kit.run_of(home / "state", Owner.mine(), home / "mark") as ledger:
+        pulled_at = time.time()
+        time.sleep(0.2)
+        ledger.set_fault_state(
+            kit.FAULT, 1, "CLOSED", record=kit.Stamped(FaultReverted(kit.FAULT, 7.0), at=pulled_at + 0.2, t=7.0)
+        )
+        time.sleep(0.1)
+        waiting = Stopping(home / "state", lambda _run, _service: True, print, SHORT, pulled_at=pulled_at)
+        (halted,) = waiting.wait()
+
+    assert (halted.faults, halted.gone_s) == (1, pytest.approx(0.2, abs=0.01))
+
+
 def test_what_is_left_is_code_5_and_names_recover(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chaos_runner.cli.stopping.PATIENCE", SHORT)
     with kit.run_of(home / "state", kit.gone_owner(), home / "mark"):
