@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from chaos_runner.gameday import predicted, stamps
+from chaos_runner.gameday import loss, predicted, stamps
 from chaos_runner.gameday.alerted import AlertRow, judged, precision
 from chaos_runner.gameday.day import Day
 from chaos_runner.gameday.facts import Entry, ObjectiveJudged
@@ -111,7 +111,8 @@ def measured(day: Day, entries: Sequence[Entry], runs: Sequence[Executed]) -> Me
 
 def _step(told: Told, targets: Targets) -> StepMetrics:
     pairs = [duration(told, one, targets) for one in PAIRS]
-    return StepMetrics(told.ran.step, told.ran.run.id, told, (*pairs, _harmed(told.harm), *_budget(told.harm)))
+    every = (*pairs, *loss.lost(targets, told.ran), _harmed(told.harm), *_budget(told.harm))
+    return StepMetrics(told.ran.step, told.ran.run.id, told, every)
 
 
 def duration(told: Told, pair: _Pair, targets: Targets) -> Metric:

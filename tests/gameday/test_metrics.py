@@ -407,6 +407,30 @@ def test_the_error_budget_is_seconds_of_bad_service_over_those_of_the_slo() -> N
     assert (share.state == "met") == (share.value <= 0.02)
 
 
+@pytest.mark.parametrize(
+    ("check", "readings", "value", "state"),
+    [
+        ("checkout-survives-slow-payments#replicas#lag", [5.0, 40.0, 12.0], 40.0, "missed"),
+        ("checkout-survives-slow-payments#replicas#lag", [5.0, 12.0], 12.0, "met"),
+        ("checkout-survives-slow-payments#replicas#lag", [], None, "not recorded"),
+        ("another#replicas#lag", [5.0], None, None),
+        ("", [5.0], None, None),
+    ],
+)
+def test_lost_data_is_what_the_named_check_read_at_worst_and_never_a_guess(
+    check: str, readings: list[float], value: float | None, state: str | None
+) -> None:
+    history = sample_history.aborted()
+    read = [records.Sample("replicas", 40 + n, (), values={"lag": one}) for n, one in enumerate(readings)]
+    early = [records.Sample("replicas", 3, (), values={"lag": 900.0})]
+    of = kit.scenario(targets={"rpo": 30.0, "rpo_check": check or "x"} if check else {})
+    entries = kit.entries(of=of)
+    runs = (ran(History(history.entries, [*early, *history.samples, *read])),)
+    found = [one for one in metrics.measured(fold(entries), entries, runs).steps[0].metrics if one.key == "rpo"]
+
+    assert [(one.value, one.state) for one in found] == ([(value, state)] if state else [])
+
+
 # --- predictions, objectives, actions --------------------------------------------------------------------------------
 
 

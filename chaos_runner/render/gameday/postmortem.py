@@ -89,7 +89,7 @@ def _timeline(whole: Whole) -> list[str]:
     every = [one for one in timeline.lines(whole) if not one.gone]
     kept = every[:LINES_MAX]
     more = [f"- … {len(every) - LINES_MAX} more lines are in the report"] if len(every) > LINES_MAX else []
-    rows = [f"- {one.since} ({text.utc(one.at)[11:19]}): {plain(one.said)}" for one in kept]
+    rows = [f"- {one.since} ({one.utc}): {plain(one.said)}" for one in kept]
     return ["## Timeline", "", "T+0 is the start of the day; times are UTC.", "", *rows, *more, ""]
 
 
@@ -101,7 +101,7 @@ def _detection(whole: Whole) -> list[str]:
         "|---|---|--:|--:|---|---|",
     ]
     for step in whole.measured.steps:
-        for metric in step.metrics[:6]:
+        for metric in (one for one in step.metrics if one.unit == "s" and one.key != "bad_s"):
             one = figures.row(metric)
             stamps = f"{plain(one.start)} | {plain(one.end)}"
             lines.append(f"| {_cell(step.run)} | {one.title} | {one.value} | {one.target} | {stamps} |")

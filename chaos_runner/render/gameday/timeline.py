@@ -25,6 +25,11 @@ class Line(msgspec.Struct, frozen=True):
     gone: str = ""
     seq: int = 0
 
+    @property
+    def utc(self) -> str:
+        """The time of day."""
+        return text.utc(self.at)[11:19]
+
 
 def lines(whole: Whole) -> list[Line]:
     """Everything that happened, in the order in which it happened."""
