@@ -17,7 +17,7 @@ from chaos_runner.cli.main import COMMANDS
 from chaos_runner.proxy.__main__ import arguments
 from tests.docs.pages import ROOT, Command, commands
 
-SLOW = {"run", "proxy"}  # and `demo` without a verb: tried by other tests
+SLOW = {"run", "proxy", "gameday", "mark"}  # and `demo` without a verb: tried by other tests
 OURS = [command for command in commands() if command.words[0] == "chaos-runner"]
 LIMIT_S = 60
 
