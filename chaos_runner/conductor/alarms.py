@@ -63,8 +63,8 @@ class Alarms(msgspec.Struct):
         return alerts.unheard(self.always_on.alert, self.always_on.heard_within, heard)
 
     def _seen(self, heard: Heard, step: int, *, believed: bool) -> list[AnyFact]:
-        here = {_key(one.labels): _fired(one, step) for one in heard.alerts if self._meant(one)}
-        news: list[AnyFact] = [fired for key, fired in here.items() if self._new(key, fired)]
+        here = {_key(one.labels): one for one in heard.alerts if self._meant(one)}
+        news: list[AnyFact] = [self._told(one, heard.at, step) for key, one in here.items() if self._new(key, one)]
         gone = [fired for key, fired in self.there.items() if key not in here] if believed else []
         for fired in gone:
             del self.there[_key(fired.labels)]
@@ -73,23 +73,28 @@ class Alarms(msgspec.Struct):
     def _meant(self, alert: Alert) -> bool:
         return any(alerts.meant(ref, alert) for ref in self.wanted)
 
-    def _new(self, key: Key, fired: AlertFired) -> bool:
+    def _new(self, key: Key, alert: Alert) -> bool:
         known = self.there.get(key)
-        if known is not None and known.state == fired.state and abs(known.starts_at - fired.starts_at) < 1:
-            return False
-        if self.told >= KEPT_MAX:
-            return False
-        self.there[key], self.told = fired, self.told + 1
-        return True
+        if known is None or known.state != alert.state:
+            return self.told < KEPT_MAX
+        return alert.fired_at is not None and abs(known.starts_at - alert.fired_at) >= 1 and self.told < KEPT_MAX
+
+    def _told(self, alert: Alert, at: float, step: int) -> AlertFired:
+        fired = AlertFired(alert.name, alert.labels, _since(alert, at), alert.state, step)
+        self.there[_key(alert.labels)] = fired
+        self.told += 1
+        return fired
 
 
 def _key(labels: dict[str, str]) -> Key:
     return tuple(sorted(labels.items()))
 
 
-def _fired(alert: Alert, step: int) -> AlertFired:
-    starts_at = alert.starts_at if alert.fired_at is None else alert.fired_at
-    return AlertFired(alert.name, alert.labels, starts_at, alert.state, step)
+def _since(alert: Alert, at: float) -> float:
+    """When it began to fire; where its source tells only since when its condition has held, this reading."""
+    if alert.fired_at is not None:
+        return alert.fired_at
+    return alert.starts_at if alert.state == "pending" else at
 
 
 async def watch(alarms: Alarms, env: Env, step: Callable[[], int], tell: Callable[[AnyFact], None]) -> None:

@@ -73,4 +73,5 @@ class Sight:
         if pulled is None:
             return ""
         why = f" ({pulled.reason})" if pulled.reason else ""
-        return f"{pulled.who or 'somebody'} pulled the lever {pulled.scope}{why}; chaos-runner resume {pulled.scope}"
+        release = f"chaos-runner resume {pulled.scope} --reason WHY"
+        return f"{pulled.who or 'somebody'} pulled the lever {pulled.scope}{why}; {release}"

@@ -43,6 +43,16 @@ def test_an_alert_that_changes_its_state_is_told_again() -> None:
     ]  # fmt: skip
 
 
+def test_a_source_that_knows_only_the_condition_makes_no_alert_fire_before_anybody_could_see_it() -> None:
+    alarms = watching()
+    told = [
+        alarms.observe(Heard((WATCHDOG, Alert({"alertname": "Slow"}, state, 100.0)), at), 0)
+        for state, at in (("pending", 101.0), ("firing", 130.0), ("firing", 132.0))
+    ]
+
+    assert [[one.starts_at for one in news if isinstance(one, AlertFired)] for news in told] == [[100.0], [130.0], []]
+
+
 def test_what_the_day_does_not_name_is_not_told() -> None:
     assert watching().observe(heard(alert("Other"), alert("Third", severity="ticket")), 0) == []
     assert len(watching().observe(heard(alert("Other", severity="page")), 0)) == 1
