@@ -34,6 +34,17 @@ def test_a_no_go_by_who_may_say_it_ends_the_day_before_anything_ran(rigged: Rigg
     assert rig.cli("gameday", "status", rig.id).stdout.splitlines()[1].startswith("over: stopped: no-go by rita")
 
 
+def test_a_day_begins_only_where_its_environment_is_known_and_no_other_is_open(rigged: Rigged) -> None:
+    rig = rigged()
+    unknown = rig.cli("gameday", "run", "day.yaml", "--yes", "--detach", "-e", "her")
+    second = rig.cli("gameday", "run", "day.yaml", "--yes", "--detach")
+
+    assert (unknown.returncode, second.returncode) == (3, 3)
+    assert "unknown environment 'her'; did you mean 'here'" in unknown.stderr
+    assert f"game day {rig.id} is not over" in second.stderr
+    assert [one.name for one in (rig.state / "days").iterdir()] == [rig.id]
+
+
 def test_a_run_refuses_where_it_is_not_its_steps_turn(rigged: Rigged) -> None:
     rig = rigged()
     rig.to_checkpoint()
