@@ -131,6 +131,7 @@ def duration(told: Told, pair: _Pair, targets: Targets) -> Metric:
         state: State = "contradictory" if early else "not recorded"
         why = doubts[-1] if early else f"no stamp of the {WORDS[pair.end[0]]}"
         return msgspec.structs.replace(blank, start=start, state=state, why=why, doubts=doubts)
+    doubts += _too_early(told, pair, end)
     value = round(end.at - start.at, 6)
     return msgspec.structs.replace(blank, value=value, start=start, end=end, state=_state(value, goal), doubts=doubts)
 
@@ -163,6 +164,16 @@ def _counting(told: Told, name: Moment) -> Sequence[Stamp]:
     if name == "mitigated":
         return people or every
     return [one for one in every if one.source == "tool"] or every if name == "restored" else every
+
+
+def _too_early(told: Told, pair: _Pair, end: Stamp) -> tuple[str, ...]:
+    """What was measured and what a person stamped may differ: the stamp counts, and the difference is said."""
+    if pair.key != "ttm" or end.source != "person":
+        return ()
+    seen = next((one for one in told.moments.get("mitigated", ()) if one.source == "tool"), None)
+    if seen is None or seen.at <= end.at + stamps.CLOCKS_S:
+        return ()
+    return (f"the steady state was measured as violated for {seen.at - end.at:.1f} s after the stamp by {end.name}",)
 
 
 def _contradiction(pair: _Pair, end: Stamp, start: Stamp) -> str:

@@ -179,6 +179,15 @@ def test_an_alert_from_before_the_fault_tells_of_something_else() -> None:
     assert measured(fired(-40.0)).steps[0].of("ttd").value is None
 
 
+@pytest.mark.parametrize(("after_s", "doubts"), [(10.0, 1), (15.5, 0), (50.0, 0)])
+def test_users_who_were_measured_as_harmed_after_the_stamp_that_ends_it_are_said(after_s: float, doubts: int) -> None:
+    found = measured(mark("mitigated", after_s, "rita")).steps[0].of("ttm")
+
+    assert (found.value, len(found.doubts)) == (after_s, doubts)
+    if doubts:
+        assert found.doubts == ("the steady state was measured as violated for 6.0 s after the stamp by rita",)
+
+
 # --- laws ------------------------------------------------------------------------------------------------------------
 
 MARKS = st.builds(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from chaos_runner.gameday import harm
+from chaos_runner.gameday.scenario import Tighten
 from chaos_runner.render import charts, safety, tables, text
 from chaos_runner.render.charts import Figure
 from chaos_runner.render.gameday import figures
@@ -44,6 +45,7 @@ class Experiment(msgspec.Struct, frozen=True):
     charts: tuple[Figure, ...]
     charts_hidden: bool
     reproduce: str
+    tightened: bool
     again: str  # why this run does not count: it was repeated
 
 
@@ -86,6 +88,7 @@ def _experiment(whole: Whole, seen: Seen, id_: str, room: int) -> Experiment:
         charts=drawn,
         charts_hidden=bool(seen.ticks) and not drawn,
         reproduce=plan.reproduce(),
+        tightened=any(step.tighten != Tighten() for view, step in whole.steps() if view.step == seen.ran.step),
         again="" if any(one is seen for one in whole.counted) else "This step was repeated: a later run counts.",
     )
 
