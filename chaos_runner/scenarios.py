@@ -111,7 +111,7 @@ class _Experiments:
             yield _at(node, ("steps", n), ("run",), why)
 
     def _found(self, run: str) -> Loaded[Experiment] | Invalid:
-        shown = os.path.normpath(Path(self.document.file).parent / Path(run).expanduser())
+        shown = os.path.normpath(Path(self.document.file).parent / os.path.expanduser(run))  # noqa: PTH111 - it raises nothing
         if shown not in self._read:
             try:
                 self._read[shown] = files.read_experiment(Path(shown))

@@ -124,6 +124,14 @@ def test_an_experiment_that_is_not_there_is_told_where_it_is_named(home: Path) -
     assert "experiments/slow-payment.yaml does not exist; did you mean" in said
 
 
+@pytest.mark.parametrize(
+    "run", ["~nobody-is-called-so/x.yaml", "/dev/zero", "../experiments", "..", '"a\\tb.yaml"', "é" * 300]
+)
+def test_whatever_a_step_names_is_no_more_than_a_problem_of_its_line(run: str, home: Path) -> None:
+    (said,) = told(home, GOOD.replace("../experiments/slow-payments.yaml", run))
+    assert said.startswith("7:10: steps[1].run: ")
+
+
 def test_an_invalid_experiment_is_told_at_its_own_places(home: Path) -> None:
     broken = home / "experiments" / "slow-payments.yaml"
     broken.write_text(broken.read_text().replace("latency: 400ms", "latency: 400").replace("proxy:", "proxi:"))
