@@ -18,6 +18,8 @@ from chaos_runner.store.owner import Owner, alive, boot_id, boot_stamp, since_s
 from chaos_runner.store.rows import Armed, Block, Lease, Paused, Reading, SlotRow
 
 LEADER = "scheduler"
+NOT_STARTED = "NOT_STARTED"  # the headline of a run that refused itself: nothing was injected
+UNTOLD = "not started: its report says why"  # until its process does
 CLAIM_S = 20.0  # within which the claimed run's process must have attached
 
 _INSERT = (
@@ -123,11 +125,14 @@ def attach_slot(con: sqlite3.Connection, run_id: str, owner: Owner) -> SlotRow:
 def end_slot(
     con: sqlite3.Connection, run_id: str, state: str, reason: str, readings: tuple[Reading, ...], only: str
 ) -> bool:
-    """A claim that came to no run: REFUSED or LOST, with the reason. False where it had come to something."""
+    """A claim that came to no run: REFUSED or LOST, with the reason. False where it had come to something.
+
+    A run that refused itself may have been settled before its process could say why.
+    """
     changed = con.execute(
-        "UPDATE slot SET state = ?, reason = ? WHERE run = ? AND state IN ('CLAIMED', 'ATTACHED') "
-        "AND (? = '' OR state = ?)",
-        (state, reason, run_id, only, only),
+        "UPDATE slot SET state = :state, reason = :reason WHERE run = :run AND (:only = '' OR state = :only) "
+        "AND (state IN ('CLAIMED', 'ATTACHED') OR (state = 'REFUSED' AND :state = 'REFUSED' AND reason = :untold))",
+        {"state": state, "reason": reason, "run": run_id, "only": only, "untold": UNTOLD},
     ).rowcount
     if changed and readings:
         con.execute("UPDATE slot SET readings = ? WHERE run = ?", (codec.to_json(readings).decode(), run_id))
@@ -153,7 +158,9 @@ def settle_slots(con: sqlite3.Connection, now: float) -> list[SlotRow]:
 def _came_to(con: sqlite3.Connection, row: SlotRow) -> tuple[Any, str]:
     run = con.execute("SELECT state FROM run WHERE id = ?", (row.run,)).fetchone()
     if run is not None:
-        return ("ENDED", row.reason) if run[0] == "ENDED" else ("", "")
+        if run[0] != "ENDED":
+            return "", ""
+        return ("REFUSED", row.reason or UNTOLD) if row.headline == NOT_STARTED else ("ENDED", row.reason)
     if row.state == "CLAIMED":
         age_s = since_s(row.stamp)
         late = age_s is None or age_s > CLAIM_S

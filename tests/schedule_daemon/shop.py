@@ -17,6 +17,7 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 from chaos_runner import files
+from chaos_runner.records import RunEnded
 from chaos_runner.store import SlotRow, levers, open_store
 from tests.demo import observer, trial
 
@@ -51,6 +52,7 @@ class Day(NamedTuple):
     asked: int  # questions that reached the external gate
     left: list[str]
     history: str
+    said: str  # why its runs ended as they did
 
     def of(self, name: str) -> list[SlotRow]:
         """The decisions on one schedule, the oldest first."""
@@ -122,9 +124,11 @@ def _watched(
     _until(lambda: any(row.reason.startswith("levers: ") for row in _rows(state)), 75)
     with open_store(state, read_only=True) as ledger:
         blocked = [one.schedule for one in ledger.blocked()]
+        ended = [one.record for row in _rows(state) if row.run for one in ledger.records(row.run)]
+        said = "\n".join(one.outcome.why for one in ended if isinstance(one, RunEnded))
         left = [f"{fault.id} is open" for fault in ledger.open_faults()] + _harm(proxies)
     history = _cli(folder, "schedule", "history", "-n", "200")
-    return Day(_rows(state), five_s, harmed, gone_s, blocked, len(asked), left, history)
+    return Day(_rows(state), five_s, harmed, gone_s, blocked, len(asked), left, history, said)
 
 
 def _five(state: Path, first: int, say: Callable[[str], None]) -> float:

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from chaos_runner.records import Outcome, RunEnded, RunStarted
+from chaos_runner.schedule import pace
 from chaos_runner.scheduler import growth, past
 from chaos_runner.store import Fenced, Owner, SlotRow, SqliteStore, Stamped, Store, StoreError, open_store, slots
 
@@ -220,6 +221,26 @@ def test_what_people_stopped_while_nothing_was_violated_is_no_failure(
     assert bool(store.blocked()) is blocks
     assert past.of([row], 0.0).failures == int(blocks)
     assert len(growth.outcomes([row])) == int(blocks)
+
+
+@pytest.mark.parametrize("settled_first", [True, False])
+def test_a_run_that_refused_itself_is_refused_with_its_reason_whoever_is_first(
+    store: SqliteStore, settled_first: bool
+) -> None:
+    store.claim_slot(slot(), store.hold_lease("a", 5).epoch)
+    store.attach_slot("r1", Owner.mine())
+    run_ended(store, "r1", "UNKNOWN", "NOT_STARTED")
+    if settled_first:
+        store.settle_slots()
+    store.end_slot("r1", "REFUSED", "not started: the baseline is not steady")
+    store.settle_slots()
+    store.end_slot("r1", "REFUSED", "another word")
+
+    [row] = store.slots()
+    assert (row.state, row.reason) == ("REFUSED", "not started: the baseline is not steady")
+    assert store.blocked() == []
+    assert growth.outcomes([row]) == []
+    assert past.of([row], 0.0) == pace.Past()
 
 
 def test_what_people_stopped_neither_ends_nor_lengthens_a_row_of_failures() -> None:
