@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ BUSY_S = 15.0  # on a busy machine; the tool prints the time and goes by two sec
 @pytest.mark.campaign
 @pytest.mark.world
 def test_five_run_in_five_minutes_a_failed_one_waits_for_a_person_and_a_lever_stops_all(
-    tmp_path: Path, record_property: pytest.RecordProperty
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     def spent(n: int) -> shop.Day:
         folder = tmp_path / str(n)
