@@ -97,11 +97,23 @@ def _since(alert: Alert, at: float) -> float:
     return alert.starts_at if alert.state == "pending" else at
 
 
-async def watch(alarms: Alarms, env: Env, step: Callable[[], int], tell: Callable[[AnyFact], None]) -> None:
-    """Reads for as long as it is let; `tell` is given what is new."""
+def begin(wanted: tuple[str, ...], env: Env, entries: Iterable[Entry]) -> Alarms:
+    """What is known of these alerts by the day's facts. Raises Refused where nobody could tell of any."""
+    always_on, deaf = env.environment.always_on, env.environment.deaf()
+    if always_on is None or deaf:
+        raise Refused(f"environment '{env.name}' {deaf}")
+    alarms = Alarms(wanted, always_on)
+    alarms.recall(entries)
+    return alarms
+
+
+async def watch(alarms: Alarms, env: Env, step: Callable[[], int], tell: Callable[[AnyFact], bool]) -> None:
+    """Reads for as long as it is let; what `tell` cannot keep yet is told again, in its order."""
+    untold: list[AnyFact] = []
     while True:
-        for fact in alarms.observe(await _read(alarms, env), step()):
-            tell(fact)
+        untold += alarms.observe(await _read(alarms, env), step())
+        while untold and tell(untold[0]):
+            del untold[0]
         await anyio.sleep(LOOK_S)
 
 

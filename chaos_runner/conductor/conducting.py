@@ -203,39 +203,33 @@ class Conductor:
     async def _listen(self) -> None:
         """Watches the alerts that the scenario names, where it names some."""
         scenario = self._told.scenario
-        if not (wanted := scenario.alerts.wanted()):
+        if not scenario.alerts.wanted():
             return
         try:
             env = word.opened(self._setting, scenario.environment, self._folder.state_dir)
+            try:
+                kept = alarms.begin(scenario.alerts.wanted(), env, self._entries)
+                await alarms.watch(kept, env, self._now, self._hear)
+            finally:
+                await env.aclose()
         except UNPLANNED as why:
-            self._unread(_words(why))
-            return
-        try:
-            always_on = env.environment.always_on
-            if always_on is None or env.environment.deaf():
-                self._unread(f"environment '{env.name}' {env.environment.deaf()}")
-                return
-            kept = alarms.Alarms(wanted, always_on)
-            kept.recall(self._entries)
-            await alarms.watch(kept, env, self._now, self._hear)
-        finally:
-            await env.aclose()
-
-    def _unread(self, why: str) -> None:
-        if not any(isinstance(entry.fact, AlertsUnread) for entry in self._entries):
-            self._hear(AlertsUnread(why))
+            if not any(isinstance(entry.fact, AlertsUnread) for entry in self._entries):
+                self._hear(AlertsUnread(_words(why)))
 
     def _now(self) -> int:
         """The step that goes on."""
         return next((step.step for step in self._told.steps if step.open), -1)
 
-    def _hear(self, fact: AnyFact) -> None:
+    def _hear(self, fact: AnyFact) -> bool:
+        """Writes down what was heard; False where that has to be tried again."""
         try:
             self._say(fact)
         except Fenced:
             raise
         except StoreError as why:
-            self._tell(f"an alert is not on record: {why}")
+            self._tell(f"an alert is not on record yet: {why}")
+            return False
+        return True
 
 
 def take(ledger: Store, day: str, seen: int, why: str) -> int:

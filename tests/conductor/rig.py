@@ -55,29 +55,41 @@ roles: {{facilitator: fay, operator: otto, abort_authority: abe}}
 drill: {drill}
 checklist: [stakeholders told]
 agenda: {{hard_end: {hard_end}s}}
+{alerts}
 steps:
   - go_no_go: {{ask: facilitator, unless: abort_authority}}
   - run: one.yaml
   - run: two.yaml
 """
-CONFIG = "kind: config/v1\nenvironments:\n  here: {{}}\n{notify}"
+CONFIG = "kind: config/v1\nenvironments:\n  here: {{{monitoring}}}\n{notify}"
 
 
 class Rig:
     """One folder, one day."""
 
     def __init__(
-        self, folder: Path, port: int, *, hold_s: int = 3, drill: bool = False, hard_end_s: int = 3600, notify: str = ""
+        self,
+        folder: Path,
+        port: int,
+        *,
+        hold_s: int = 3,
+        drill: bool = False,
+        hard_end_s: int = 3600,
+        notify: str = "",
+        monitor: str = "",
     ) -> None:
         self.folder, self.state = folder, folder / ".chaos-runner"
         self.faults = {name: folder / f"{name}.fault" for name in ("one", "two")}
         for name, file in self.faults.items():
             text = EXPERIMENT.format(name=name, port=port, file=file, hold=hold_s)
             (folder / f"{name}.yaml").write_text(text)
-        (folder / "day.yaml").write_text(SCENARIO.format(drill=str(drill).lower(), hard_end=hard_end_s))
+        named = "alerts: {expect: [{name: Slow, within: 1m}], forbid: [DataLoss]}" if monitor else ""
+        text = SCENARIO.format(drill=str(drill).lower(), hard_end=hard_end_s, alerts=named)
+        (folder / "day.yaml").write_text(text)
         (folder / "hook").write_text(notify)
         told = f"notify: [{{webhook: 'file:{folder / 'hook'}'}}]\n" if notify else ""
-        (folder / "chaos-runner.yaml").write_text(CONFIG.format(notify=told))
+        watched = f'alertmanager: {{url: "{monitor}"}}, always_on: Watchdog' if monitor else ""
+        (folder / "chaos-runner.yaml").write_text(CONFIG.format(notify=told, monitoring=watched))
         self.id = ""
 
     # --- commands ------------------------------------------------------------------------------------------------

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
+
 from chaos_runner.alerts import Alert, Heard
+from chaos_runner.api import Env
+from chaos_runner.conductor import alarms
 from chaos_runner.conductor.alarms import Alarms
-from chaos_runner.environment import AlwaysOn
+from chaos_runner.environment import AlwaysOn, Environment
 from chaos_runner.gameday.facts import AlertEnded, AlertFired, AlertsUnread, AnyFact, Entry
 
 WATCHDOG = Alert({"alertname": "Watchdog"}, "firing", 1.0, 1.0)
@@ -25,18 +29,18 @@ def watching() -> Alarms:
 
 
 def test_an_alert_is_told_once_by_its_own_start() -> None:
-    alarms = watching()
+    kept = watching()
 
-    assert alarms.observe(heard(), 0) == []
-    assert alarms.observe(heard(alert()), 1) == [AlertFired("Slow", {"alertname": "Slow"}, 100.0, "firing", 1)]
-    assert alarms.observe(heard(alert()), 1) == []
-    assert alarms.observe(heard(), 1) == [AlertEnded("Slow", {"alertname": "Slow"})]
-    assert [type(one) for one in alarms.observe(heard(alert(starts=150.0)), 2)] == [AlertFired]
+    assert kept.observe(heard(), 0) == []
+    assert kept.observe(heard(alert()), 1) == [AlertFired("Slow", {"alertname": "Slow"}, 100.0, "firing", 1)]
+    assert kept.observe(heard(alert()), 1) == []
+    assert kept.observe(heard(), 1) == [AlertEnded("Slow", {"alertname": "Slow"})]
+    assert [type(one) for one in kept.observe(heard(alert(starts=150.0)), 2)] == [AlertFired]
 
 
 def test_an_alert_that_changes_its_state_is_told_again() -> None:
-    alarms = watching()
-    states = [alarms.observe(heard(alert(state=state)), 0) for state in ("pending", "firing", "suppressed")]
+    kept = watching()
+    states = [kept.observe(heard(alert(state=state)), 0) for state in ("pending", "firing", "suppressed")]
 
     assert [[one.state for one in news if isinstance(one, AlertFired)] for news in states] == [
         ["pending"], ["firing"], ["suppressed"],
@@ -44,9 +48,9 @@ def test_an_alert_that_changes_its_state_is_told_again() -> None:
 
 
 def test_a_source_that_knows_only_the_condition_makes_no_alert_fire_before_anybody_could_see_it() -> None:
-    alarms = watching()
+    kept = watching()
     told = [
-        alarms.observe(Heard((WATCHDOG, Alert({"alertname": "Slow"}, state, 100.0)), at), 0)
+        kept.observe(Heard((WATCHDOG, Alert({"alertname": "Slow"}, state, 100.0)), at), 0)
         for state, at in (("pending", 101.0), ("firing", 130.0), ("firing", 132.0))
     ]
 
@@ -59,13 +63,13 @@ def test_what_the_day_does_not_name_is_not_told() -> None:
 
 
 def test_silence_of_a_deaf_source_ends_no_alert() -> None:
-    alarms = watching()
-    alarms.observe(heard(alert()), 0)
+    kept = watching()
+    kept.observe(heard(alert()), 0)
 
-    assert alarms.observe("no answer within 4 s", 0) == [AlertsUnread("no answer within 4 s")]
-    assert alarms.observe("no answer within 4 s", 0) == [], "told once"
-    assert alarms.observe(Heard((), 200.0), 0) == [], "the always-on alert is not there"
-    assert alarms.observe(heard(), 0) == [AlertsUnread(readable=True), AlertEnded("Slow", {"alertname": "Slow"})]
+    assert kept.observe("no answer within 4 s", 0) == [AlertsUnread("no answer within 4 s")]
+    assert kept.observe("no answer within 4 s", 0) == [], "told once"
+    assert kept.observe(Heard((), 200.0), 0) == [], "the always-on alert is not there"
+    assert kept.observe(heard(), 0) == [AlertsUnread(readable=True), AlertEnded("Slow", {"alertname": "Slow"})]
 
 
 def test_another_conductor_tells_nothing_twice() -> None:
@@ -78,8 +82,27 @@ def test_another_conductor_tells_nothing_twice() -> None:
     assert second.observe(heard(), 0) == [AlertEnded("Slow", {"alertname": "Slow"})]
 
 
+def test_what_the_store_cannot_keep_now_is_told_again() -> None:
+    told: list[AnyFact] = []
+
+    def tell(fact: AnyFact) -> bool:
+        told.append(fact)
+        if len(told) > 1:
+            limit.cancel()
+        return len(told) > 1
+
+    async def listen() -> None:
+        with limit:
+            await alarms.watch(watching(), Env("deaf", Environment(), {}), lambda: 0, tell)
+
+    limit = anyio.CancelScope(deadline=float("inf"))
+    anyio.run(listen)
+
+    assert told[0] == told[1] == AlertsUnread("environment 'deaf' " + Environment().deaf())
+
+
 def test_an_alert_with_ever_new_labels_fills_no_store() -> None:
-    alarms = watching()
-    told = sum(len(alarms.observe(heard(alert(pod=str(n))), 0)) for n in range(2000))
+    kept = watching()
+    told = sum(len(kept.observe(heard(alert(pod=str(n))), 0)) for n in range(2000))
 
     assert told < 1100

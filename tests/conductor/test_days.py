@@ -10,9 +10,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from chaos_runner.gameday.facts import DrillEnded, StepBegan
+from chaos_runner.gameday.facts import AlertEnded, AlertFired, AlertsUnread, DrillEnded, StepBegan
 from chaos_runner.store import levers
 from tests.conductor.rig import Rig
+from tests.signals import monitor
 
 Rigged = Callable[..., Rig]
 
@@ -43,6 +44,29 @@ def test_a_day_begins_only_where_its_environment_is_known_and_no_other_is_open(r
     assert "unknown environment 'her'; did you mean 'here'" in unknown.stderr
     assert f"game day {rig.id} is not over" in second.stderr
     assert [one.name for one in (rig.state / "days").iterdir()] == [rig.id]
+
+
+def test_alerts_are_on_record_by_their_own_start_and_what_nobody_could_tell_is_too(rigged: Rigged) -> None:
+    with monitor.serving() as alertmanager:
+        rig = rigged(monitor=alertmanager.url)
+        rig.until_asked("ready")
+        alertmanager.alerts.append(monitor.alert("Slow", ago_s=30.0, team="shop"))
+        alertmanager.alerts.append(monitor.alert("Another"))
+        rig.until(lambda: rig.day().alerts)
+        alertmanager.status = 503
+        rig.until(lambda: [fact for fact in rig.facts() if isinstance(fact, AlertsUnread)])
+        assert not rig.day().alerts_over, "silence of a deaf source ends nothing"
+        rig.kill_conductor()
+        alertmanager.status = 200
+        assert rig.cli("gameday", "resume", "--detach").returncode == 0
+        del alertmanager.alerts[1]
+        rig.until(lambda: rig.day().alerts_over)
+
+    heard = [fact for fact in rig.facts() if isinstance(fact, AlertFired | AlertsUnread | AlertEnded)]
+    assert [type(fact) for fact in heard] == [AlertFired, AlertsUnread, AlertsUnread, AlertEnded]
+    (at, fired), *_ = rig.day().alerts
+    assert fired.labels == {"alertname": "Slow", "team": "shop"}
+    assert 25 < at - fired.starts_at < 60
 
 
 def test_a_run_refuses_where_it_is_not_its_steps_turn(rigged: Rigged) -> None:
