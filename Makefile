@@ -14,7 +14,7 @@ CLUSTERS := tests/kube tests/pocket/cluster tests/faults/kube
 DEATHS := tests/demo tests/crash tests/guardian tests/real/test_http_stage.py \
 	tests/real/test_http_stage_runs.py tests/real/test_toxiproxy_two_runners.py tests/faults/test_stage.py \
 	tests/faults/test_max_affected.py tests/signals/test_real.py tests/schedule_daemon/test_daemons.py \
-	tests/pocket/test_demo.py tests/pocket/test_end_to_end.py tests/pocket/test_world.py
+	tests/console/test_conducted.py tests/pocket/test_demo.py tests/pocket/test_end_to_end.py tests/pocket/test_world.py
 PAGES := tests/browser
 BENCH_ARGS ?=
 BENCH_PROXY_ARGS ?=

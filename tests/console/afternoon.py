@@ -5,6 +5,7 @@ Used by these tests and by tools/gameday_demo.py; asks nothing of pytest.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chaos_runner import files, history, store
+from chaos_runner.console.textual import DayConsole
 from chaos_runner.gameday import day as days
 from chaos_runner.gameday.day import Day
 from chaos_runner.gameday.facts import ConductorBegan, ConsoleAttached, Entry, Said
+from tests.console.seat import Seat
 from tests.schedule_daemon.shop import _harm as harm
 
 CLI = (sys.executable, "-m", "chaos_runner")
@@ -28,6 +31,7 @@ SCENARIO = "payment-provider-outage.yaml"
 FAY = "Fay (site reliability)"
 WITHIN_S = 240.0
 TOLD = ("the queue of support grows", "somebody asks in the chat whether this is us", "the board is yellow")
+LATER = ("partly detect seen by a shopper first --by Sue", "met shoppers --by Sue", "trust 60% --by Rob")
 Tell = Callable[[str], None]
 
 
@@ -42,6 +46,13 @@ class Afternoon(NamedTuple):
     beside: int  # words that other processes said
     lines: list[str]
     misses: list[str]
+
+
+class Played(NamedTuple):
+    """How a day went on the stage: words that other processes said, and what the console showed."""
+
+    beside: int
+    lines: list[str]
 
 
 class Console:
@@ -212,35 +223,78 @@ def answers(question: str) -> list[str]:
 
 
 def spend(folder: Path, reports: Path, tell: Tell, *, deaths: bool = True) -> Afternoon:
-    """The whole of it; the shops are gone when it returns."""
-    began = time.monotonic()
-    worlds: dict[str, Any] = json.loads(checked(folder, "demo", "up", "-o", "json"))["worlds"]
-    proxies = [one["toxiproxy"]["url"] for one in worlds.values()]
-    try:
+    """The whole of it by plain lines; the shops are gone when it returns."""
+
+    def play() -> Played:
         script = Script(folder, reports, tell, deaths=deaths)
         script.play()
-        left = harm(proxies)
-        day = _afterwards(folder, reports, script)
+        return Played(script.said, script.lines)
+
+    return _spent(folder, reports, play)
+
+
+def spend_with_pilot(folder: Path, reports: Path) -> Afternoon:
+    """The same day from the full console, driven by Textual's pilot."""
+
+    def play() -> Played:
+        file = str(files.bundled("scenarios") / SCENARIO)
+        begun = checked(folder, "gameday", "run", file, "--yes", "--detach", "--who", FAY, "--reports", str(reports))
+        return asyncio.run(_piloted(folder, begun.split()[2]))
+
+    return _spent(folder, reports, play)
+
+
+async def _piloted(folder: Path, day: str) -> Played:
+    state = folder / ".chaos-runner"
+    app = DayConsole(state, day, FAY)
+    said, answered, injected = 0, "", 0
+    async with app.run_test(size=(150, 50)) as pilot:
+        seat = Seat(app, pilot, list)
+        ends = time.monotonic() + WITHIN_S
+        while "The day " not in seat.part("head"):
+            assert time.monotonic() < ends, f"the afternoon did not end:\n{seat.text()}"
+            await pilot.pause(0.1)
+            question = seat.part("waiting")
+            if question != answered and question.startswith("? "):
+                for words in answers(question):
+                    await seat.say(words)
+            answered = question
+            going = app.seen.day.step if app.seen is not None else None
+            if going is not None and going.step > injected and "payments  injected" in seat.run():
+                await seat.press("d", "a", "m")
+                done = await asyncio.to_thread(cli, folder, "note", TOLD[said], "--by", "Sue", "--day", day)
+                assert done.returncode == 0, done.stderr
+                injected, said = going.step, said + 1
+        await seat.press("q")
+        return Played(said, seat.text().splitlines())
+
+
+def _spent(folder: Path, reports: Path, play: Callable[[], Played]) -> Afternoon:
+    began = time.monotonic()
+    worlds: dict[str, Any] = json.loads(checked(folder, "demo", "up", "-o", "json"))["worlds"]
+    try:
+        played = play()
+        left = harm([one["toxiproxy"]["url"] for one in worlds.values()])
+        day = _afterwards(folder, reports)
     finally:
         cli(folder, "demo", "down")
-    return _told(day, script, reports, left, time.monotonic() - began)
+    return _told(folder / ".chaos-runner", day, played, reports, left, time.monotonic() - began)
 
 
-def _afterwards(folder: Path, reports: Path, script: Script) -> str:
+def _afterwards(folder: Path, reports: Path) -> str:
     """What is said after the day; the reports have it, too."""
-    with store.open_store(script.state, read_only=True) as ledger:
+    with store.open_store(folder / ".chaos-runner", read_only=True) as ledger:
         (row,) = ledger.days(1)
-    for words in ("partly detect seen by a shopper first --by Sue", "met shoppers --by Sue", "trust 60% --by Rob"):
+    for words in LATER:
         checked(folder, "gameday", "say", "--day", row.id, *words.split())
-        script.said += 1
     for kind, ending in (("html", "html"), ("json", "json"), ("postmortem", "postmortem.md")):
         path = str(reports / f"{row.id}.{ending}")
         checked(folder, "gameday", "report", row.id, "--format", kind, "--out", path, "--reports", str(reports))
     return row.id
 
 
-def _told(day_id: str, script: Script, reports: Path, left: list[str], took_s: float) -> Afternoon:
-    with store.open_store(script.state, read_only=True) as ledger:
+def _told(state: Path, day_id: str, played: Played, reports: Path, left: list[str], took_s: float) -> Afternoon:
+    with store.open_store(state, read_only=True) as ledger:
         entries = ledger.facts(day_id)
         day = days.fold(entries)
         runs = [run for view in day.steps for run in view.runs]
@@ -257,7 +311,7 @@ def _told(day_id: str, script: Script, reports: Path, left: list[str], took_s: f
     if row is None or row.state != "ENDED" or day.ended is None:
         misses.append("the day has no end")
     misses += _unheard(entries, day)
-    return Afternoon(day, entries, headlines, written, took_s, script.said, script.lines, misses)
+    return Afternoon(day, entries, headlines, written, took_s, played.beside + len(LATER), played.lines, misses)
 
 
 def _unheard(entries: list[Entry], day: Day) -> list[str]:

@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
-from textual.widgets import Input, RichLog, Static
+from textual.widgets import Input
 
 from chaos_runner.console.textual import DayConsole
 from chaos_runner.gameday.facts import (
@@ -28,9 +27,10 @@ from chaos_runner.gameday.facts import (
 )
 from chaos_runner.store import levers
 from tests.console.kit import DAY, ESCAPE, LIMIT_S, RUN, World
+from tests.console.seat import Seat
 
 READY = Asked(step=-1, question="is everybody ready?", of=("facilitator",), kind="ready")
-Drive = Callable[["Seat"], Awaitable[None]]
+Drive = Callable[[Seat], Awaitable[None]]
 
 
 @pytest.fixture
@@ -38,50 +38,11 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-class Seat:
-    """Somebody in front of the console."""
-
-    def __init__(self, app: DayConsole, pilot: Pilot[None], world: World) -> None:
-        self.app = app
-        self.pilot = pilot
-        self.world = world
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
-    async def type(self, text: str) -> None:
-        line = self.app.query_one("#line", Input)
-        line.value += text
-        await self.pilot.press("enter")
-
-    async def until(self, true: Callable[[], bool]) -> None:
-        ends = time.monotonic() + LIMIT_S
-        while not true():
-            assert time.monotonic() < ends, f"it did not come; shown is:\n{self.text()}"
-            await self.pilot.pause(0.05)
-
-    async def kept(self, kind: type[object]) -> None:
-        await self.until(lambda: any(isinstance(fact, kind) for fact in self.world.facts()))
-
-    def part(self, name: str) -> str:
-        return str(self.app.query_one(f"#{name}", Static).render())
-
-    def timeline(self) -> str:
-        return "\n".join(strip.text for strip in self.app.query_one("#timeline", RichLog).lines)
-
-    def text(self) -> str:
-        parts = ("head", "agenda", "people", "waiting", "answer", "keys")
-        return "\n".join([*(self.part(name) for name in parts), self.timeline()])
-
-    async def shows(self, text: str) -> None:
-        await self.until(lambda: text in re.sub(r"\s+", " ", self.text()))
-
-
 def driven(world: World, drive: Drive, who: str = "fay", size: tuple[int, int] = (140, 45)) -> None:
     async def run() -> None:
         app = DayConsole(world.state, DAY, who)
         async with app.run_test(size=size) as pilot:
-            seat = Seat(app, pilot, world)
+            seat = Seat(app, pilot, world.facts)
             await seat.shows("#1 fay began the day")
             await drive(seat)
 
@@ -201,17 +162,12 @@ def test_the_run_is_drawn_with_its_margin_and_countdown(world: World) -> None:
         world.inject(1.0)
         for tick in range(1, 9):
             world.measure(tick, 0, 20)
-        run = seat.app.query_one("#run", Static)
-        await seat.until(lambda: "100 %" in _drawn(run))
-        assert "toxic on proxy/payments" in _drawn(run)
-        assert "s left" in _drawn(run)
-        assert "Shoppers can check out" in _drawn(run)
+        await seat.until(lambda: "100 %" in seat.run())
+        assert "toxic on proxy/payments" in seat.run()
+        assert "s left" in seat.run()
+        assert "Shoppers can check out" in seat.run()
 
     driven(world, drive)
-
-
-def _drawn(part: Static) -> str:
-    return "\n".join("".join(one.text for one in part.render_line(y)) for y in range(part.size.height))
 
 
 def test_a_responder_sees_no_method_anywhere(world: World) -> None:
@@ -220,9 +176,8 @@ def test_a_responder_sees_no_method_anywhere(world: World) -> None:
         world.say(Said(who="otto", text="the toxic is ready"), StepBegan(step=1, run=RUN))
         world.inject(1.0)
         await seat.shows("otto noted: (withheld)")
-        run = seat.app.query_one("#run", Static)
-        await seat.until(lambda: "An experiment" in _drawn(run))
-        shown = seat.text() + _drawn(run)
+        await seat.until(lambda: "An experiment" in seat.run())
+        shown = seat.text()
         assert [word for word in ("toxic", "payments", RUN, "fault") if word in shown] == []
 
     driven(world, drive, who="rob")
