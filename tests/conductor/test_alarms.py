@@ -85,17 +85,17 @@ def test_another_conductor_tells_nothing_twice() -> None:
 def test_what_the_store_cannot_keep_now_is_told_again() -> None:
     told: list[AnyFact] = []
 
-    def tell(fact: AnyFact) -> bool:
-        told.append(fact)
-        if len(told) > 1:
-            limit.cancel()
-        return len(told) > 1
-
     async def listen() -> None:
-        with limit:
+        with anyio.fail_after(30) as limit:
+
+            def tell(fact: AnyFact) -> bool:
+                told.append(fact)
+                if len(told) > 1:
+                    limit.cancel()
+                return len(told) > 1
+
             await alarms.watch(watching(), Env("deaf", Environment(), {}), lambda: 0, tell)
 
-    limit = anyio.CancelScope(deadline=float("inf"))
     anyio.run(listen)
 
     assert told[0] == told[1] == AlertsUnread("environment 'deaf' " + Environment().deaf())
