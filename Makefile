@@ -1,4 +1,4 @@
-# Verbs: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons schedule-demo gameday-demo simulate-year calibrate endurance soak-demo real wheel-test clean
+# Verbs: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs parity bench bench-load bench-proxy bench-pods bench-site bench-schedule three-daemons schedule-demo gameday-demo simulate-year calibrate endurance soak-demo real wheel-test clean
 PY ?= python3
 BIN := .venv/bin
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/chaos-runner/real
@@ -19,6 +19,7 @@ PAGES := tests/browser
 BENCH_ARGS ?=
 BENCH_PROXY_ARGS ?=
 BENCH_PODS_ARGS ?=
+BENCH_SITE_ARGS ?=
 SOAK_ARGS ?=
 CRASH_ARGS ?=
 ENDURANCE_ARGS ?=
@@ -31,7 +32,7 @@ EXAMPLES ?= 2000
 # Hundreds of Python processes are started: without its cache each compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-pods bench-schedule three-daemons schedule-demo gameday-demo simulate-year calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
+.PHONY: demo test test-deaths test-browser test-campaign test-cluster lint types contracts docs shop parity bench bench-load bench-proxy bench-pods bench-site bench-schedule three-daemons schedule-demo gameday-demo simulate-year calibrate endurance soak-demo real k6 wheel-test clean kube-build kube-up kube-down
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
@@ -90,7 +91,12 @@ calibrate: .venv/.test
 
 bench: .venv/.test .venv-rival/.made kube-build
 	$(BIN)/python tools/bench.py $(BENCH_ARGS); first=$$?; \
-	$(BIN)/python tools/bench_pods.py $(BENCH_PODS_ARGS) && exit $$first
+	$(BIN)/python tools/bench_site.py $(BENCH_SITE_ARGS); second=$$?; \
+	$(BIN)/python tools/bench_pods.py $(BENCH_PODS_ARGS) && exit $$(( first + second ))
+
+# The site of 5 000 runs, which take minutes to be made; for less: make bench-site BENCH_SITE_ARGS="--runs 500"
+bench-site: .venv/.test
+	$(BIN)/python tools/bench_site.py $(BENCH_SITE_ARGS)
 
 # A plan on 50 000 pods, and on 5 000 of a real API server, beside chaosk8s, which has a venv of its own.
 bench-pods: .venv/.test .venv-rival/.made kube-build
