@@ -27,10 +27,10 @@ class Made(NamedTuple):
     why: str = ""
 
 
-def made(state: Path, runs: Sequence[str]) -> list[Made]:
-    """A digest for each run, or why it cannot be read. Raises StoreError where the ledger cannot."""
+def made(state: Path, runs: Sequence[str], many: int = MANY) -> list[Made]:
+    """A digest for each run, or why it cannot be read; `many` are shared out. Raises StoreError for the ledger."""
     processes = min(PROCESSES_MAX, os.cpu_count() or 1)
-    if len(runs) >= MANY and processes > 1:
+    if len(runs) >= many and processes > 1:
         try:
             return _together(state, runs, processes)
         except BrokenExecutor:  # killed, or no memory for it: alone it takes longer

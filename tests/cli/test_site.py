@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chaos_runner import store
-from chaos_runner.cli import site
+from chaos_runner.cli import digesting, site
 from chaos_runner.records import Noted
 from tests.cli.conftest import Call
 from tests.render.tree import Page
@@ -91,6 +91,17 @@ def test_a_damaged_run_is_listed_as_unreadable_and_breaks_nothing(
     assert page.says(run)
     assert page.says(f"run {run}")
     assert whole.unreadable == 0
+
+
+def test_several_processes_make_the_digests_that_one_makes(ledger: Path) -> None:
+    with store.open_store(ledger, read_only=True) as opened:
+        runs = [one.run for one in opened.runs()]
+    _harm(ledger, "UPDATE sample SET crc = crc + 1 WHERE run = ?", runs[3])
+    alone = digesting.part(ledger, [*runs, "no-such-run"])
+
+    assert digesting.made(ledger, [*runs, "no-such-run"], many=2) == alone
+    assert [one.run for one in alone] == [*runs, "no-such-run"]
+    assert [bool(one.why) for one in alone].count(True) == 2
 
 
 def test_a_digest_that_cannot_be_read_is_made_anew(ledger: Path, home: Path) -> None:
