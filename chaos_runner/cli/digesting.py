@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from chaos_runner.review import digest
 from chaos_runner.store import Store, StoreError, open_store
 
@@ -58,4 +60,6 @@ def _made(ledger: Store, run: str) -> Made:
         entries, samples = ledger.records(run), ledger.samples(run)
     except StoreError as why:
         return Made(run, why=str(why))
-    return Made(run, digest.encoded(digested.of(fold(entries), entries, samples)), len(entries))
+    found = digested.of(fold(entries), entries, samples)
+    whole = found if found.run == run else msgspec.structs.replace(found, run=run)  # one without records has no name
+    return Made(run, digest.encoded(whole), len(entries))
