@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("seeds", type=int, nargs="?", default=1)
     parser.add_argument("--schedules", type=int, default=200)
     parser.add_argument("--days", type=int, default=365)
-    parser.add_argument("--each", type=int, default=1, help="only every so many schedules: the whole takes long")
+    parser.add_argument("--each", type=int, default=1, help="only one in so many (at most 20)")
     parser.add_argument("--fate", type=float, default=0.002, help="chance of a death at each write, of a set clock")
     args = parser.parse_args()
     sums, began = Sums(), time.process_time()
@@ -71,9 +71,8 @@ def main() -> int:
                 f"{done}: {sums.rows} decisions so far, {sums.wrong} wrong, {time.process_time() - began:.0f} s",
                 flush=True,
             )
-    print(
-        f"{args.seeds} x {len(range(0, args.schedules, args.each))} schedules in {len(kit.ZONES)} zones for {args.days} days"
-    )
+    many = len(range(0, args.schedules, args.each))
+    print(f"{args.seeds} x {many} schedules in {len(kit.ZONES)} zones for {args.days} days")
     print(
         f"{sums.slots} slots by the walk through all minutes, {sums.rows} decisions: {dict(sums.kinds.most_common())}"
     )
