@@ -60,7 +60,7 @@ def hurt(run: Run, samples: Sequence[Sample]) -> Answer:
         if untouched:
             return Answer("hurt", ask, "No fault was injected", "", "good")
         return Answer("hurt", ask, "Not measured", found.why, "unsure")
-    unknown = f", {text.number(found.unknown)} with unknown outcome" if found.unknown else ""
+    unknown = f"; {text.number(found.unknown)} more with unknown outcome" if found.unknown else ""
     rest = f"of {text.counted(found.of, 'request')} from injection to end{unknown}"
     if not found.requests:
         sure = not found.unknown

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaos_runner import histogram, records
-from chaos_runner.history import fold
+from chaos_runner.history import Run, fold
 from chaos_runner.records import Sample
 from chaos_runner.render import axis, bands, charts, heat, measured, planned, svg, windows
 from tests.render.conftest import rendered
@@ -111,6 +111,17 @@ def test_the_envelope_reaches_from_the_fastest_to_the_slowest_request() -> None:
             low <= value <= high
             for low, value, high in zip(between[0].values, line.values, between[1].values, strict=True)
         )
+
+
+def test_one_slow_and_one_fast_request_of_a_thousand_are_in_the_envelope() -> None:
+    samples = [Sample("a", tick, (), histogram=((400, 1), (500, 998), (700, 1))) for tick in range(5)]
+    run = Run(id="r")
+    found = charts.figures(run, planned.Planned(), measured.gathered(samples), windows.spans(run, [], samples))
+    between = found[0].chart.between
+    assert between is not None
+
+    assert set(between[0].values) == {histogram.middle(400)}
+    assert set(between[1].values) == {histogram.middle(700)}
 
 
 def test_an_envelope_breaks_where_nothing_was_measured() -> None:

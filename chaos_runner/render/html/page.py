@@ -26,7 +26,7 @@ from chaos_runner.render.measured import Ticks
 from chaos_runner.render.planned import Planned
 from chaos_runner.render.svg import LEFT, RIGHT
 
-VERSION = 2  # of the page: it rises with any change of its bytes
+VERSION = 3  # of the page: it rises with any change of its bytes
 SOURCE_MAX = 64_000
 LINES_MAX = 600
 NAME_MAX = 200
