@@ -14,12 +14,8 @@ CLUSTERS := tests/kube tests/pocket/cluster tests/faults/kube
 DEATHS := tests/demo tests/crash tests/guardian tests/real/test_http_stage.py \
 	tests/real/test_http_stage_runs.py tests/real/test_toxiproxy_two_runners.py tests/faults/test_stage.py \
 	tests/faults/test_max_affected.py tests/signals/test_real.py tests/schedule_daemon/test_daemons.py \
-<<<<<<< HEAD
-	tests/console/test_conducted.py tests/pocket/test_demo.py tests/pocket/test_end_to_end.py tests/pocket/test_world.py
-=======
-	tests/pocket/test_demo.py tests/pocket/test_end_to_end.py tests/pocket/test_world.py \
-	tests/conductor/test_days.py tests/conductor/test_deaths.py
->>>>>>> 6ab622b (tests: what breaks a report's first screen and pictures; days of processes are with the deaths; page 3)
+	tests/console/test_conducted.py tests/pocket/test_demo.py tests/pocket/test_end_to_end.py \
+	tests/pocket/test_world.py tests/conductor/test_days.py tests/conductor/test_deaths.py
 PAGES := tests/browser
 BENCH_ARGS ?=
 BENCH_PROXY_ARGS ?=
