@@ -20,8 +20,9 @@ from chaos_runner.rule import breached
 class Harm(msgspec.Struct, frozen=True):
     """From the injection to the end of the run. None is not measured; 0 is measured and nothing."""
 
-    requests: int | None = None  # that were bad, of those whose outcome is known
-    of: int = 0
+    requests: int | None = None  # that were bad, of those known
+    known: int = 0  # those whose outcome is known
+    of: int = 0  # all of them, known or not
     unknown: int = 0
     seconds: int | None = None  # in which at least one was bad
     bad_s: float | None = None  # sum over seconds of the worst clause's bad share
@@ -135,7 +136,7 @@ def _broken(clause: _Clause, counts: tuple[int, int, int]) -> bool:
 
 
 def _counted(found: Harm, checks: dict[str, tuple[_Clause, ...]], known: Seconds) -> Harm:
-    requests = of = unknown = 0
+    requests = counted = of = unknown = 0
     hurt: set[int] = set()
     measured = False
     for check, clauses in checks.items():
@@ -146,13 +147,13 @@ def _counted(found: Harm, checks: dict[str, tuple[_Clause, ...]], known: Seconds
                 continue
             bad = max(one[1] for one in counts)
             measured = measured or any(one[0] + one[1] for one in counts)
-            requests, of = requests + bad, of + max(one[0] + one[1] for one in counts)
-            unknown += max(one[2] for one in counts)
+            requests, of = requests + bad, of + max(sum(one) for one in counts)
+            counted, unknown = counted + max(one[0] + one[1] for one in counts), unknown + max(one[2] for one in counts)
             hurt |= {tick} if bad else set()
     if not measured:
-        why = "no check counted requests" if not unknown else "no request's outcome is known"
+        why = "no check counted requests" if not of else "no request's outcome is known"
         return msgspec.structs.replace(found, of=of, unknown=unknown, why=why)
-    return msgspec.structs.replace(found, requests=requests, of=of, unknown=unknown, seconds=len(hurt))
+    return msgspec.structs.replace(found, requests=requests, known=counted, of=of, unknown=unknown, seconds=len(hurt))
 
 
 def _budgeted(found: Harm, run: Run, checks: dict[str, tuple[_Clause, ...]], known: Seconds) -> Harm:

@@ -241,6 +241,7 @@ def _together(every: Sequence[Harm]) -> Harm:
     bad = [one.bad_s for one in every if one.bad_s is not None]
     return Harm(
         requests=sum(one.requests or 0 for one in known),
+        known=sum(one.known for one in known),
         of=sum(one.of for one in known),
         unknown=sum(one.unknown for one in known),
         seconds=sum(one.seconds or 0 for one in known),

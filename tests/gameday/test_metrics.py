@@ -380,6 +380,15 @@ def test_a_request_that_breaks_two_clauses_is_harmed_once() -> None:
     assert harm.seconds is not None
 
 
+def test_a_request_that_is_bad_for_one_clause_and_unknown_for_another_is_known() -> None:
+    history = sample_history.aborted()
+    counts = (records.ClauseCount(0, 0, 40, 0), records.ClauseCount(1, 0, 0, 40))
+    samples = [msgspec.structs.replace(one, counts=counts) for one in history.samples if one.check == "shoppers"]
+    found = measured(runs=(ran(History(history.entries, samples)),)).harm
+
+    assert found.requests == found.known == found.of == found.unknown
+
+
 def test_what_nobody_measured_is_no_zero() -> None:
     found = measured(runs=(ran(History(sample_history.held().entries, [])),))
 

@@ -68,13 +68,13 @@ def hurt(whole: Whole) -> Answer:
             return Answer("hurt", ask, "No fault was injected", "so nothing of ours could harm anybody", "plain")
         return Answer("hurt", ask, "Not measured", harm.why, "unsure")
     unknown = f"; {text.number(harm.unknown)} more with unknown outcome" if harm.unknown else ""
-    beside = f"of {text.number(harm.of)} measured from injection to the end of each run{unknown}"
+    beside = f"of {text.number(harm.known)} measured from injection to the end of each run{unknown}"
     beside += f"; {harm.why}" if harm.why else ""
     sure = not (harm.unknown or harm.why)
     if not harm.requests:
         return Answer("hurt", ask, "No: 0 requests" if sure else "None seen", beside, "good" if sure else "unsure")
     told = f"{text.counted(harm.requests, 'request')} in {text.counted(harm.seconds or 0, 'second')}"
-    share = f"{text.share(harm.requests / harm.of)} {beside}"
+    share = f"{text.share(harm.requests / harm.known)} {beside}"
     if any(_beyond(whole, one) for one in whole.runs):
         return Answer("hurt", ask, f"Yes: {told}", share, "bad")
     return Answer(

@@ -108,7 +108,7 @@ def _figures(old: Seen, then: StepMetrics, new: Seen, now: StepMetrics) -> list[
 
 def _harmed(step: StepMetrics) -> float | None:
     harm = step.told.harm
-    return harm.requests / harm.of if harm.requests is not None and harm.of else None
+    return harm.requests / harm.known if harm.requests is not None and harm.known else None
 
 
 def _p95(seen: Seen, check: str) -> float | None:

@@ -109,7 +109,7 @@ def impact(whole: Whole) -> Pairs:
     known = harm.requests is not None
     pairs = [
         ("requests harmed", text.number(harm.requests) if known else f"{text.MISSING}: {harm.why}"),
-        ("of requests measured", text.number(harm.of) if known else text.MISSING),
+        ("of requests measured", text.number(harm.known) if known else text.MISSING),
         ("outcome unknown", text.number(harm.unknown) if known or harm.unknown else text.MISSING),
         ("seconds with harmed requests", text.number(harm.seconds) if known else text.MISSING),
         ("bad service, as whole outage", text.duration(harm.bad_s) if harm.bad_s is not None else text.MISSING),
