@@ -92,7 +92,8 @@ class Docket:
         if not due:
             return
         self._store.settle_slots()
-        runs = past.runs(self._store, [one.item.label for one in due])
+        most = max(one.item.schedule.max_runs or 0 for one in due)
+        runs = past.runs(self._store, [one.item.label for one in due], most)
         slots = [_slot(one, runs, now) for one in due]
         known = facts.gather(self._store, self._outside.state_dir, [slot.asked for slot in slots], now)
         fresh = self._store.last_conclusive() if len(due) > 1 else {}

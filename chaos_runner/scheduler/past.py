@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from chaos_runner.schedule import pace
 from chaos_runner.store import SlotRow, Store
 
-RUNS_MAX = 100  # of one schedule
+RUNS_MAX = 100  # of one schedule, beside those that a window may have
 CROWD, CROWD_RUNS_MAX = 50, 100_000  # from so many on all are asked for in one question
 
 
-def runs(store: Store, schedules: Sequence[str]) -> dict[str, list[SlotRow]]:
-    """The runs of these schedules, newest first. Raises StoreError."""
+def runs(store: Store, schedules: Sequence[str], most: int = 0) -> dict[str, list[SlotRow]]:
+    """The runs of these schedules, newest first; so many that `most` in one window can be told. Raises StoreError."""
     if len(schedules) <= CROWD:
-        return {name: store.slots(name, "RUN", RUNS_MAX) for name in schedules}
+        return {name: store.slots(name, "RUN", RUNS_MAX + most) for name in schedules}
     found: dict[str, list[SlotRow]] = {}
     for row in store.slots(None, "RUN", CROWD_RUNS_MAX):
         found.setdefault(row.schedule, []).append(row)

@@ -261,6 +261,15 @@ def test_a_run_that_goes_on_stays_attached(store: SqliteStore) -> None:
     assert [one.run for one in store.going_slots()] == ["r1"]
 
 
+def test_as_many_runs_are_looked_at_as_a_window_may_have(store: SqliteStore) -> None:
+    epoch = store.hold_lease("a", 60).epoch
+    many = past.RUNS_MAX + 20
+    for n in range(many):
+        store.claim_slot(slot(f"r{n}", DUE + n), epoch)
+
+    assert past.of(past.runs(store, ["slow"], many)["slow"], 0.0).in_window == many
+
+
 def test_freshness_counts_only_conclusive_runs(store: SqliteStore) -> None:
     epoch = store.hold_lease("a", 5).epoch
     for n, finding in enumerate(("HELD", "UNKNOWN")):
