@@ -69,12 +69,17 @@ def test_alerts_are_on_record_by_their_own_start_and_what_nobody_could_tell_is_t
     assert 25 < at - fired.starts_at < 60
 
 
-def test_a_run_refuses_where_it_is_not_its_steps_turn(rigged: Rigged) -> None:
+def test_a_changed_file_is_told_and_a_run_refuses_where_it_is_not_its_steps_turn(rigged: Rigged) -> None:
     rig = rigged()
     rig.to_checkpoint()
     rig.until_asked("go_no_go")
+    with (rig.folder / "one.yaml").open("a") as file:
+        file.write("# changed since the day began\n")
     rig.say("go")
     rig.until_asked("prediction")
+    assert [said.text for _, said in rig.day().said] == [
+        "one.yaml is not what it was when the day began; step 2 runs it as it is"
+    ]
     plan = str(rig.state / "days" / rig.id / "step-1.plan.json")
 
     for step, words in (
