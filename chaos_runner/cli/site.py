@@ -114,7 +114,9 @@ def _site(ledger: Store, found: list[Digest], folder: Path, now: float) -> site.
     return site.Site(
         digests=tuple(found),
         now=now,
-        reports=frozenset(one.run for one in found if f"{one.run}.html" in files),
+        reports=frozenset(
+            name for name in (*(one.run for one in found), *(one.day for one in lines)) if f"{name}.html" in files
+        ),
         days=tuple(lines),
         actions=tuple(follow.open_actions(days, now)),
         skips=tuple(

@@ -9,13 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from chaos_runner import store
 from chaos_runner.cli import digesting, site
+from chaos_runner.gameday.facts import ActionAdded, ActionSettled, DayEnded, DayStarted
 from chaos_runner.records import Noted
 from chaos_runner.review import digest
 from tests.cli.conftest import Call
+from tests.gameday.kit import scenario
 from tests.render.tree import Page
 from tools import many_runs
 
@@ -149,6 +152,32 @@ def test_a_run_that_is_not_over_is_in_the_list(ledger: Path, home: Path, call: C
     _harm(ledger, "UPDATE summary SET ended_at = NULL, headline = '' WHERE place = 5")
     assert call("report", "index").code == 0
     assert Page((home / "reports/index.html").read_text()).says("1 UNFINISHED")
+
+
+def test_game_days_open_actions_and_skips_are_followed_up(ledger: Path, home: Path) -> None:
+    with store.open_store(ledger, allow_tmpfs=True) as opened:
+        for name, told in (("day-1", {}), ("day-2", msgspec.to_builtins(scenario()))):
+            begun = DayStarted(scenario=told, file="x.yaml", files={}, versions={}, actor="fay")
+            epoch = opened.begin_day(name, scenario="outage", environment="demo", owner=store.Owner.mine(), fact=begun)
+            opened.say(name, ActionAdded(id="a1", finding="a louder alert", who="fay", due="2026-01-02"))
+            opened.say(name, ActionAdded(id="a2", finding="done at once", who="fay"))
+            opened.say(name, ActionSettled(id="a2", state="done", who="fay", reason="it was easy"))
+            opened.end_day(name, epoch, DayEnded(how="finished"))
+        lease = opened.hold_lease("me", 60).epoch
+        opened.add_skips([store.SlotRow("nightly", NOW, "SKIP", reason="the budget is spent", missed=2)], lease)
+    (home / "reports").mkdir()
+    (home / "reports/day-2.html").touch()
+    site.build(ledger, home / "reports", now=NOW)
+    page = Page((home / "reports/site/following.html").read_text())
+
+    assert page.says("2026-01-02 overdue")
+    assert page.says("a louder alert")
+    assert not page.says("done at once")
+    assert page.says("unreadable")
+    assert page.says("nightly")
+    assert page.says("the budget is spent")
+    assert ("a", "href", "../day-2.html") in page.attributes
+    assert Page((home / "reports/index.html").read_text()).says("1 open action, 1 overdue.")
 
 
 def test_what_is_not_ours_in_the_folder_stays(ledger: Path, home: Path) -> None:

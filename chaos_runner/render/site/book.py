@@ -27,7 +27,7 @@ _ASSETS = ("style.css", "site/site.css", "site/site.js", "site/parts.html.j2", "
 
 
 class Site(msgspec.Struct, frozen=True):
-    """All that the site is made of. `reports` are the runs whose report lies in the folder; `now` is Unix time."""
+    """All that the site is made of. `reports` are the runs and days with a report in the folder; `now` is Unix time."""
 
     digests: tuple[Digest, ...]
     now: float
@@ -66,7 +66,8 @@ def pages(site: Site) -> Iterator[Page]:
         yield Page(name, key.of(shown, known, totals), lambda mine=mine: trends.page(mine, site.reports))  # type: ignore[misc]
     matrix_of = coverage.coverage(ordered, site.now)
     yield Page(f"{FOLDER}/coverage.html", key.of(matrix_of), lambda: matrix.page(matrix_of, names))
-    follow = (site.days, site.actions, site.skips)
+    told = frozenset(name for one in site.days for name in (one.day, *one.runs)) & site.reports
+    follow = (site.days, site.actions, site.skips, told)
     yield Page(f"{FOLDER}/following.html", key.of(follow), lambda: following.page(*follow))
 
 

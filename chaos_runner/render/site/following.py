@@ -8,10 +8,13 @@ from chaos_runner.render.site.rows import link
 from chaos_runner.review.follow import Action, DayLine, Skip
 
 SHOWN_MAX = 300
+RUNS_MAX = 20
 
 
-def page(days: tuple[DayLine, ...], actions: tuple[Action, ...], skips: tuple[Skip, ...]) -> bytes:
-    """The page."""
+def page(
+    days: tuple[DayLine, ...], actions: tuple[Action, ...], skips: tuple[Skip, ...], reports: frozenset[str]
+) -> bytes:
+    """The page; days and runs lead to their reports where there are some."""
     return paper.printed(
         "site/following.html.j2",
         "",
@@ -20,7 +23,15 @@ def page(days: tuple[DayLine, ...], actions: tuple[Action, ...], skips: tuple[Sk
         up="../",
         down="",
         actions=actions[:SHOWN_MAX],
-        days=[(one, text.utc(one.started_at), [(run, link(run)) for run in one.runs[:20]]) for one in days[:SHOWN_MAX]],
+        days=[
+            (
+                one,
+                text.utc(one.started_at),
+                [(run, link(run) if run in reports else "") for run in one.runs[:RUNS_MAX]],
+                link(one.day) if one.day in reports else "",
+            )
+            for one in days[:SHOWN_MAX]
+        ],
         skips=[(one, text.utc(one.instant), text.one_line(one.reason)) for one in skips[:SHOWN_MAX]],
         hidden=[(what, len(found) - SHOWN_MAX)
                 for what, found in (("actions", actions), ("game days", days), ("skips", skips))
