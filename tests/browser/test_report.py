@@ -133,3 +133,35 @@ def test_the_hour_opens_quickly(browser: Browser, tmp_path: Path, hour: History)
     took = browser.value("performance.getEntriesByType('navigation')[0].domComplete")
     assert browser.complaints() == []
     assert took < 20_000
+
+
+WORDS_OF_PICTURES = """(() => {
+  const parts = (c) => c.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  const light = (c) => parts(c).map((v) => v / 255)
+    .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
+  const paper = getComputedStyle(document.documentElement).backgroundColor;
+  const poor = [];
+  for (const e of document.querySelectorAll("svg.chart text")) {
+    const strip = e.classList.contains("phase") ? e.previousElementSibling.previousElementSibling : null;
+    const behind = strip ? getComputedStyle(strip).fill : paper;
+    const [a, b] = [light(getComputedStyle(e).fill), light(behind)];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) poor.push(e.className.baseVal + " " + e.textContent + " " + ratio.toFixed(2));
+  }
+  return [document.querySelectorAll("svg.chart text").length, poor];
+})()"""
+
+
+@pytest.mark.parametrize("name", ["aborted", "deviated", "unknown"])
+def test_the_words_in_pictures_have_contrast_in_both_themes_and_on_paper(
+    browser: Browser, tmp_path: Path, name: str
+) -> None:
+    browser.open(ground.saved(tmp_path, rendered(HISTORIES[name]())))
+    for media, scheme, _ in PAPERS:
+        ground.paper(browser, media, scheme)
+        count, poor = browser.value(WORDS_OF_PICTURES)
+
+        assert count > 40
+        assert poor == [], (media, scheme)
+    ground.paper(browser, "screen", "light")
