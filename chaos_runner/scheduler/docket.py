@@ -111,7 +111,7 @@ class Docket:
     async def _claim(self, one: Decided, item: Item) -> None:
         """Claims the slot; if it was free, starts its process."""
         store, schedule = self._store, item.schedule
-        rows = store.slots(item.label, "RUN", growth.OUTCOMES_MAX) if schedule.growth else []
+        rows = store.slots(item.label, "RUN", growth.OUTCOMES_MAX, readings=False) if schedule.growth else []
         level = growth.level(schedule.growth, growth.outcomes(rows))
         run = self._outside.new_run_id()
         row = decide.row(one, self._outside.now(), run=run, owner=self._lead.holder, level=level)

@@ -15,9 +15,9 @@ CROWD, CROWD_RUNS_MAX = 50, 100_000  # from so many on all are asked for in one 
 def runs(store: Store, schedules: Sequence[str], most: int = 0) -> dict[str, list[SlotRow]]:
     """The runs of these schedules, newest first; so many that `most` in one window can be told. Raises StoreError."""
     if len(schedules) <= CROWD:
-        return {name: store.slots(name, "RUN", RUNS_MAX + most) for name in schedules}
+        return {name: store.slots(name, "RUN", RUNS_MAX + most, readings=False) for name in schedules}
     found: dict[str, list[SlotRow]] = {}
-    for row in store.slots(None, "RUN", CROWD_RUNS_MAX):
+    for row in store.slots(None, "RUN", CROWD_RUNS_MAX, readings=False):
         found.setdefault(row.schedule, []).append(row)
     return found
 

@@ -212,9 +212,14 @@ class Store(Protocol):
         ...
 
     def slots(
-        self, schedule: str | None = None, decision: Literal["RUN", "SKIP"] | None = None, limit: int = 50
+        self,
+        schedule: str | None = None,
+        decision: Literal["RUN", "SKIP"] | None = None,
+        limit: int = 50,
+        *,
+        readings: bool = True,
     ) -> list[SlotRow]:
-        """Decisions, newest first."""
+        """Decisions, newest first; without what the gates read where nobody asks for that."""
         ...
 
     def slot_counts(self) -> dict[str, int]:

@@ -188,13 +188,17 @@ def going_slots(con: sqlite3.Connection) -> list[SlotRow]:
     return [_slot(row) for row in rows.fetchall()]
 
 
-def slots(con: sqlite3.Connection, schedule: str | None, decision: str | None, limit: int) -> list[SlotRow]:
-    """Decisions, newest first."""
-    rows = con.execute(
-        f"{_SELECT} WHERE (:schedule IS NULL OR s.schedule = :schedule) "
-        "AND (:decision IS NULL OR s.decision = :decision) ORDER BY s.place DESC LIMIT :limit",
-        {"schedule": schedule, "decision": decision, "limit": limit},
-    )
+def slots(
+    con: sqlite3.Connection, schedule: str | None, decision: str | None, limit: int, *, readings: bool
+) -> list[SlotRow]:
+    """Decisions, newest first; without what the gates read where nobody asks for that."""
+    # Only what is asked for stands in the query: a condition that may be NULL would look at every row there is.
+    wanted = {"s.schedule": schedule, "s.decision": decision}
+    asked = [(column, value) for column, value in wanted.items() if value is not None]
+    where = " WHERE " + " AND ".join(f"{column} = ?" for column, _ in asked) if asked else ""
+    select = _SELECT if readings else _SELECT.replace("s.readings", "'[]'")
+    values = [*(value for _, value in asked), limit]
+    rows = con.execute(f"{select}{where} ORDER BY s.place DESC LIMIT ?", values)
     return [_slot(row) for row in rows.fetchall()]
 
 

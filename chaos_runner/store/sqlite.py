@@ -239,9 +239,14 @@ class SqliteStore:
         return self._db.read(slots.going_slots)
 
     def slots(
-        self, schedule: str | None = None, decision: Literal["RUN", "SKIP"] | None = None, limit: int = 50
+        self,
+        schedule: str | None = None,
+        decision: Literal["RUN", "SKIP"] | None = None,
+        limit: int = 50,
+        *,
+        readings: bool = True,
     ) -> list[SlotRow]:
-        return self._db.read(lambda con: slots.slots(con, schedule, decision, limit))
+        return self._db.read(lambda con: slots.slots(con, schedule, decision, limit, readings=readings))
 
     def slot_counts(self) -> dict[str, int]:
         return self._db.read(slots.counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,18 @@ from msgspec.structs import replace
 from chaos_runner.records import Outcome, RunEnded, RunStarted
 from chaos_runner.schedule import pace
 from chaos_runner.scheduler import growth, past
-from chaos_runner.store import Fenced, Owner, SlotRow, SqliteStore, Stamped, Store, StoreError, open_store, slots
+from chaos_runner.store import (
+    Fenced,
+    Owner,
+    Reading,
+    SlotRow,
+    SqliteStore,
+    Stamped,
+    Store,
+    StoreError,
+    open_store,
+    slots,
+)
 
 DUE = 1_800_000_000.0
 
@@ -268,6 +280,26 @@ def test_as_many_runs_are_looked_at_as_a_window_may_have(store: SqliteStore) -> 
         store.claim_slot(slot(f"r{n}", DUE + n), epoch)
 
     assert past.of(past.runs(store, ["slow"], many)["slow"], 0.0).in_window == many
+
+
+def test_what_one_schedule_did_is_found_without_a_look_at_all_the_others(store: SqliteStore, state: Path) -> None:
+    epoch = store.hold_lease("a", 60).epoch
+    store.claim_slot(replace(slot("r1"), readings=(Reading("armed", True),)), epoch)
+    store.add_skips([replace(skip(DUE + n), schedule=f"s{n % 7}") for n in range(1, 200)], epoch)
+    asked: list[str] = []
+    with contextlib.closing(sqlite3.connect(state / "ledger.sqlite")) as con:
+        con.set_trace_callback(asked.append)
+        [row] = slots.slots(con, "slow", "RUN", 100, readings=False)
+        [full] = slots.slots(con, "slow", "RUN", 100, readings=True)
+        [query] = {text.replace("'[]'", "s.readings") for text in asked}
+        steps = [step[3] for step in con.execute(f"EXPLAIN QUERY PLAN {query}")]
+
+    assert (row.run, row.readings) == ("r1", ())
+    assert [one.gate for one in full.readings] == ["armed"]
+    assert any(step.startswith("SEARCH s USING INDEX") and "schedule=?" in step for step in steps), steps
+    assert len(store.slots(limit=1000)) == 200
+    assert len(store.slots("s3", "SKIP", 1000)) == 29
+    assert len(store.slots(None, "RUN", 1000)) == 1
 
 
 def test_freshness_counts_only_conclusive_runs(store: SqliteStore) -> None:
