@@ -16,6 +16,7 @@ hypothesis.settings.load_profile("shared machine")
 HERE = Path(__file__).parent
 # By how long they take.
 LONG = (
+    "schedule_daemon/test_shop.py",
     "demo",
     "crash",
     "gates/test_runs.py",
