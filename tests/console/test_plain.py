@@ -43,7 +43,7 @@ class Console:
         self.words: queue.Queue[str | None] = queue.Queue()
         self.code: int | None = None
         self._console = plain.Plain(world.state, DAY, who, self.out.append)
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         self.code = self._console.run(self.words)
@@ -114,10 +114,10 @@ def test_a_word_that_means_nothing_is_answered_and_not_kept(world: World) -> Non
 
 def test_the_end_of_stdin_is_no_answer(world: World) -> None:
     opened = Console(world)
-    opened.words.put(None)
     opened.thread.start()
     world.say(READY)
-    opened.wait("is everybody ready?")
+    opened.wait("? is everybody ready?")
+    opened.words.put(None)
     world.say(Said(who="sue", text="later"))
     opened.wait("later")
     assert not any(isinstance(fact, Answered) for fact in world.facts())

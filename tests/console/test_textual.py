@@ -186,7 +186,8 @@ def test_a_responder_sees_no_method_anywhere(world: World) -> None:
 def test_what_people_typed_is_text_and_nothing_else(world: World) -> None:
     async def drive(seat: Seat) -> None:
         world.say(Said(who=ESCAPE, text=ESCAPE), Asked(step=0, question=ESCAPE, of=(ESCAPE,)))
-        await seat.shows("[bold]x[/bold]")
+        await seat.until(lambda: "[bold]x[/bold]" in seat.part("waiting"))
+        await seat.until(lambda: "[bold]x[/bold]" in seat.timeline())
         await seat.press(":")
         await seat.type("nota [bold]bene")
         await seat.shows("unknown word 'nota'")
