@@ -8,14 +8,15 @@ from chaos_runner.gameday import harm
 from chaos_runner.gameday.scenario import Tighten
 from chaos_runner.render import charts, safety, tables, text
 from chaos_runner.render.charts import Figure
-from chaos_runner.render.gameday import figures
+from chaos_runner.render.gameday import answers, figures
 from chaos_runner.render.gameday.figures import Row
 from chaos_runner.render.gameday.told import Seen, Whole, local
 from chaos_runner.render.safety import FaultCard, Pairs, Radius
 from chaos_runner.render.story import Story
 from chaos_runner.render.tables import CheckTable, ClauseRow
 
-CHARTS_BYTES = 130_000  # of all experiments together; beyond that the run's own report has them
+FULL_MAX = 8  # runs with all their details: the worst ones; the others have theirs in their own reports
+CELL = 24  # what a cell of a table costs beside its text
 CHARTS_MAX = 3
 CARDS_MAX = 12
 
@@ -44,27 +45,51 @@ class Experiment(msgspec.Struct, frozen=True):
     happened: tuple[tuple[str, str, str], ...]
     charts: tuple[Figure, ...]
     charts_hidden: bool
+    brief: bool
     reproduce: str
     tightened: bool
     again: str  # why this run does not count: it was repeated
 
 
 def experiments(whole: Whole) -> list[Experiment]:
-    """Each run of the day in order; charts as long as there is room for them."""
-    room, found = CHARTS_BYTES, []
-    for n, seen in enumerate(whole.runs, 1):
-        one = _experiment(whole, seen, f"e{n}", room)
-        room -= len(one.overview) + sum(len(figure.markup) for figure in one.charts)
-        found.append(one)
-    return found
+    """Each run of the day in order, with as many details and charts as a page of many runs can hold."""
+    worst = sorted(whole.runs, key=lambda one: -answers.RANK.index(one.story.key))[:FULL_MAX]
+    full = {one.run.id for one in worst}
+    return [_experiment(whole, seen, f"e{n}", seen.run.id not in full) for n, seen in enumerate(whole.runs, 1)]
 
 
-def _experiment(whole: Whole, seen: Seen, id_: str, room: int) -> Experiment:
+def fitted(found: list[Experiment], room: int) -> list[Experiment]:
+    """The same with the charts that fit into so many bytes: the first of each run before the second of any."""
+    kept = [msgspec.structs.replace(one, overview="", charts=()) for one in found]
+    for turn in range(-1, CHARTS_MAX):
+        for n, one in enumerate(found):
+            more = one.charts[turn : turn + 1] if turn >= 0 else ()
+            cost = sum(map(_cost, more)) if turn >= 0 else len(one.overview) + _table(one.happened)
+            if cost <= room and (more or turn < 0):
+                room -= cost
+                kept[n] = _with(kept[n], more, one.overview if turn < 0 else kept[n].overview)
+    return [msgspec.structs.replace(one, charts_hidden=bool(found[n].charts[len(one.charts) :]) or one.charts_hidden)
+            for n, one in enumerate(kept)]  # fmt: skip
+
+
+def _with(one: Experiment, more: tuple[Figure, ...], overview: str) -> Experiment:
+    return msgspec.structs.replace(one, overview=overview, charts=(*one.charts, *more))
+
+
+def _cost(figure: Figure) -> int:
+    return len(figure.markup) + _table(figure.rows)
+
+
+def _table(rows: tuple[tuple[str, ...], ...]) -> int:
+    return 600 + sum(len(cell.encode()) + CELL for row in rows for cell in row)
+
+
+def _experiment(whole: Whole, seen: Seen, id_: str, brief: bool) -> Experiment:
     run, plan, spans = seen.run, seen.plan, seen.spans
     step = whole.of(seen)
-    cards = safety.cards(run, plan, spans)
-    drawn = _drawn(seen, id_, room)
-    overview = charts.overview(run, spans, f"{id_}-overview") if spans.phases or spans.windows else ""
+    cards = [] if brief else safety.cards(run, plan, spans)
+    drawn = [] if brief else charts.figures(run, plan, seen.ticks, spans, f"{id_}-")
+    overview = "" if brief or not (spans.phases or spans.windows) else charts.overview(run, spans, f"{id_}-overview")
     return Experiment(
         id=id_,
         step=seen.ran.step + 1,
@@ -74,29 +99,24 @@ def _experiment(whole: Whole, seen: Seen, id_: str, room: int) -> Experiment:
         run=run.id,
         link=local(whole.told.links.get(run.id, "")),
         facts=_facts(seen),
-        stop=safety.stopping(run, plan, seen.ticks, seen.entries),
+        stop=() if brief else safety.stopping(run, plan, seen.ticks, seen.entries),
         clauses=_clauses(seen),
-        compared=tuple(tables.compared(plan, seen.ticks, spans)),
+        compared=() if brief else tuple(tables.compared(plan, seen.ticks, spans)),
         cards=tuple(cards[:CARDS_MAX]),
         cards_hidden=max(0, len(cards) - CARDS_MAX),
-        radius=tuple(safety.radius(run, plan, spans)),
-        selections=tuple(safety.selections(plan)),
+        radius=() if brief else tuple(safety.radius(run, plan, spans)),
+        selections=() if brief else tuple(safety.selections(plan)),
         rows=tuple(figures.row(one) for one in step.metrics),
         moments=tuple(figures.moments(step.told)),
-        overview=overview if room > 0 else "",
-        happened=tuple(charts.happened(run, spans)),
-        charts=drawn,
-        charts_hidden=bool(seen.ticks) and not drawn,
+        overview=overview,
+        happened=() if brief else tuple(charts.happened(run, spans)),
+        charts=tuple(drawn[:CHARTS_MAX]),
+        charts_hidden=brief and bool(seen.ticks),
+        brief=brief,
         reproduce=plan.reproduce(),
         tightened=any(step.tighten != Tighten() for view, step in whole.steps() if view.step == seen.ran.step),
         again="" if any(one is seen for one in whole.counted) else "This step was repeated: a later run counts.",
     )
-
-
-def _drawn(seen: Seen, id_: str, room: int) -> tuple[Figure, ...]:
-    if room <= 0:
-        return ()
-    return tuple(charts.figures(seen.run, seen.plan, seen.ticks, seen.spans, f"{id_}-")[:CHARTS_MAX])
 
 
 def _expected(whole: Whole, seen: Seen) -> str:

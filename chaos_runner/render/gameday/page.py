@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from chaos_runner.render.gameday import answers, before, experiments, figures, people, scope, timeline
+from chaos_runner.render.gameday.experiments import Experiment
 from chaos_runner.render.gameday.told import Told, Whole
 from chaos_runner.render.html import paper
 from chaos_runner.render.html.page import STATE_WORDS
 from chaos_runner.render.story import GLOSSARY
 
-VERSION = 3  # of the page: it rises with any change of its bytes
+VERSION = 4  # of the page: it rises with any change of its bytes
+BYTES_MAX = 290_000  # with charts; they give way to words
 
 
 def render(told: Told) -> bytes:
-    """The report of one day."""
+    """The report of one day: words first, then as many charts as there is room for."""
     whole = Whole(told)
-    every = timeline.lines(whole)
-    lines, hidden = timeline.shown(every)
     found = experiments.experiments(whole)
+    words = len(_printed(whole, experiments.fitted(found, 0)))
+    return _printed(whole, experiments.fitted(found, BYTES_MAX - words))
+
+
+def _printed(whole: Whole, found: list[Experiment]) -> bytes:
+    told, every = whole.told, timeline.lines(whole)
+    lines, hidden = timeline.shown(every)
     return paper.printed(
         "gameday/day.html.j2",
         more_style="gameday/day.css",

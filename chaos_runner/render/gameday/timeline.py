@@ -11,7 +11,10 @@ from chaos_runner.render.gameday.told import Whole
 
 LINES_MAX = 500
 ALERTS = (facts.AlertFired, facts.AlertEnded, facts.AlertsUnread)
-MACHINE = (facts.DayStarted, facts.ConductorBegan, facts.StepBegan, facts.StepEnded, facts.DrillBegan, facts.DayEnded)
+MACHINE = (
+    facts.DayStarted, facts.ConductorBegan, facts.Asked, facts.StepBegan, facts.StepEnded, facts.DrillBegan,
+    facts.DrillEnded, facts.DayEnded,
+)  # fmt: skip
 RUN_ALERTS = ("AlertSeen", "AlertGone", "AlertsUnheard", "AlertsHeard")
 
 
