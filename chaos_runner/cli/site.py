@@ -121,7 +121,7 @@ def _site(ledger: Store, found: list[Digest], folder: Path, now: float) -> site.
         actions=tuple(follow.open_actions(days, now)),
         skips=tuple(
             follow.Skip(one.schedule, one.environment, one.instant, one.reason, one.missed)
-            for one in ledger.slots(decision="SKIP", limit=SKIPS_MAX)
+            for one in ledger.slots(decision="SKIP", limit=SKIPS_MAX, readings=False)
         ),
     )
 

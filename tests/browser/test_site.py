@@ -13,6 +13,7 @@ from chaos_runner.render.site import Site
 from chaos_runner.review import difference
 from tests.browser import ground
 from tests.browser.chromium import Browser
+from tests.browser.test_report import WORDS_OF_PICTURES
 from tests.render.hostile import STRINGS, mixed
 from tests.render.site.kit import built, digests, poisoned, site
 from tests.review.kit import DAY, NOON
@@ -69,6 +70,20 @@ def test_every_page_is_silent_offline_named_and_readable(browser: Browser, pages
     ground.paper(browser, "print", "dark")
     assert browser.value(ground.CONTRAST) == []
     assert ground.printed(browser).startswith(b"%PDF")
+    ground.paper(browser, "screen", "light")
+
+
+def test_the_words_in_charts_have_contrast_in_both_themes_and_on_paper(browser: Browser, pages: Path) -> None:
+    """A letter stands on its box, which is drawn right before it."""
+    words = WORDS_OF_PICTURES.replace(
+        'contains("phase") ? e.previousElementSibling.previous', 'contains("letter") ? e.previous'
+    )
+    browser.open(next(pages.glob("site/trend-slow*")))
+    for media, scheme in (("screen", "light"), ("screen", "dark"), ("print", "dark")):
+        ground.paper(browser, media, scheme)
+        count, poor = browser.value(words)
+        assert count > 60
+        assert poor == [], (media, scheme)
     ground.paper(browser, "screen", "light")
 
 
