@@ -18,7 +18,7 @@ from rich.text import Text
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.css.query import NoMatches
 from textual.widgets import Input, RichLog, Static
 
@@ -108,13 +108,12 @@ class DayConsole(App[None]):
     def compose(self) -> ComposeResult:
         """The parts, from the top."""
         yield Static(id="head")
+        yield Static(id="run")
         with Horizontal():
             with VerticalScroll(id="left"):
                 yield Static(id="agenda")
                 yield Static(id="people")
-            with Vertical():
-                yield Static(id="run")
-                yield RichLog(id="timeline", wrap=True, max_lines=5000)
+            yield RichLog(id="timeline", wrap=True, max_lines=5000)
         yield Static(id="waiting")
         yield Static(id="answer")
         yield Input(id="line", placeholder=IDLE, max_length=10_000)
@@ -141,7 +140,7 @@ class DayConsole(App[None]):
         self._put("waiting", [lines.waiting(screen.waiting)] if screen.waiting is not None else [])
         self._put("keys", [_bar(screen.keys)])
         run = self.query_one("#run", Static)
-        run.update(drawing.picture(screen.running, self.size.width - 46) if screen.running is not None else "")
+        run.update(drawing.picture(screen.running, self.size.width - 2) if screen.running is not None else "")
         self._tell(screen, before)
         self._worry(seen)
 

@@ -165,6 +165,7 @@ def test_the_run_is_drawn_with_its_margin_and_countdown(world: World) -> None:
         await seat.until(lambda: "100 %" in seat.run())
         assert "toxic on proxy/payments" in seat.run()
         assert "s left" in seat.run()
+        assert "█" * 8 in seat.run().partition("100 %")[0], "the curve, before the way to an abort"
         assert "Shoppers can check out" in seat.run()
 
     driven(world, drive)
