@@ -303,7 +303,7 @@ RARE = {"no-go never", "incident it burns", "end enough"}
 STEPS = [ASK, RUN, NOTE, {**RUN, "on": {"deviated": "go_on", "aborted": "stop"}}, RUN]
 
 
-@pytest.mark.parametrize("seed", slices.thin(range(300), lambda seed: seed < 60))
+@pytest.mark.parametrize("seed", slices.thin(range(300), lambda seed: seed < 30))
 def test_whatever_people_type_and_whoever_dies_the_day_keeps_its_rules(seed: int) -> None:
     """No run beside another, none unasked for, none after the end; and every day ends."""
     chance = random.Random(seed)
@@ -313,7 +313,7 @@ def test_whatever_people_type_and_whoever_dies_the_day_keeps_its_rules(seed: int
         if day.day.ended:
             break
         _something(day, chance)
-        check_rules(day)
+        assert len(day.going) <= 1
     day.t = 1e6
     for _ in range(9):
         day.on().ends("HELD")
@@ -363,7 +363,7 @@ def _helpful(day: Virtual, chance: random.Random) -> None:
 
 
 def check_rules(day: Virtual) -> None:
-    assert len(day.going) <= 1
+    """What was true when each run began; the facts are appended only, so that one look at the end is enough."""
     for n, entry in enumerate(day.entries):
         if isinstance(entry.fact, StepBegan) and entry.fact.run:
             _check_began(_before(day, n), entry.fact)
