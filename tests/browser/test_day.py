@@ -136,6 +136,15 @@ def test_the_timeline_is_filtered_without_a_script(browser: Browser, tmp_path: P
     }  # fmt: skip
 
 
+def test_no_part_of_a_day_is_wider_than_a_phone_however_long_its_words_are(browser: Browser, tmp_path: Path) -> None:
+    """Found on a real day: the address of a runbook is one long word."""
+    ground.paper(browser, "screen", "light")
+    page = ground.saved(tmp_path, rendered(poisoned(everything(), lambda plain: "x" * 150 + plain)))
+    with ground.sized(browser, *ground.SIZES[0]):
+        browser.open(page)
+        assert not ground.wide(browser)
+
+
 @pytest.mark.parametrize("turn", range(2))
 def test_nothing_hostile_on_a_day_runs_loads_or_is_even_blocked(browser: Browser, tmp_path: Path, turn: int) -> None:
     """A silent console says that the content policy had nothing to stop: the escaping alone was enough."""
