@@ -105,6 +105,7 @@ def _serve(args: argparse.Namespace, state: Path, tokens: Tokens, host: str, por
     import asyncio
 
     from chaos_runner import registry
+    from chaos_runner.cli import report
     from chaos_runner.cli.trouble import Usage
     from chaos_runner.serve import server
     from chaos_runner.serve.app import app
@@ -127,6 +128,7 @@ def _serve(args: argparse.Namespace, state: Path, tokens: Tokens, host: str, por
         secure=all(one.startswith("https:") for one in args.origin) and bool(args.origin),
         probes=registry.probes,
         wait=_waited,
+        report=lambda run_id: report.rendered(run_id, state, "html"),
     )
     site = Site(setting, connections.drop)
     from chaos_runner.cli import serve_link

@@ -95,8 +95,15 @@ async def live(site: Site, request: Request, _form: dict[str, str], visitor: Vis
         lever_trouble=trouble,
         scopes=[f"environment.{seen.environment}", "global"],
         day_id=shot.day,
+        report=_report(site, shot.day, visitor),
         **_tools(),
     )
+
+
+def _report(site: Site, day_id: str, visitor: Visitor | None) -> str:
+    """Where the report of a day is, once it is written."""
+    there = visitor is not None and visitor.may("viewer") and (site.setting.reports / f"{day_id}.html").is_file()
+    return f"/reports/{day_id}.html" if there else ""
 
 
 def _tools() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chaos_runner.history import fold
-from chaos_runner.render import html, story, text
+from chaos_runner.render import story, text
 from chaos_runner.serve import asking, looking, paper, picture, pulling, streaming
 from chaos_runner.serve.door import Visitor
 from chaos_runner.serve.looking import RunShot, some
@@ -146,9 +146,7 @@ async def _told(site: Site, run_id: str, after: int, visitor: Visitor | None) ->
 async def report(site: Site, request: Request, _form: dict[str, str], _visitor: Visitor | None) -> Response:
     """The report, rendered from the records as they are."""
     shot = await _shot(site, request)
-    content = await anyio.to_thread.run_sync(
-        lambda: html.render(fold(shot.entries), shot.entries, shot.samples), limiter=site.press
-    )
+    content = await anyio.to_thread.run_sync(site.setting.report, shot.row.id, limiter=site.press)
     return paper.report(content)
 
 

@@ -28,6 +28,7 @@ class Setting(msgspec.Struct, frozen=True):
     secure: bool
     probes: Mapping[str, type]
     wait: Waiting
+    report: Callable[[str], bytes]
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
 

@@ -97,6 +97,12 @@ def test_a_lost_ledger_is_said_so(tmp_path: Path, damage: str) -> None:
     assert levers.pulled(state, "any", "any", "any") is not None
 
 
+def test_a_report_here_is_the_one_that_the_command_writes(served: Served) -> None:
+    argv = [sys.executable, "-m", "chaos_runner", "report", HELD, "--state", str(served.state), "--out", "-"]
+    told = subprocess.run(argv, capture_output=True, timeout=60, check=True).stdout
+    assert served.ask("GET", f"/runs/{HELD}/report", served.bearer("viewer")).body == told
+
+
 def test_where_nothing_has_run_the_pages_say_so(tmp_path: Path) -> None:
     (tmp_path / "reports").mkdir()
     with serving(tmp_path / "state") as served:
