@@ -157,6 +157,7 @@ async def say(site: Site, request: Request, form: dict[str, str], visitor: Visit
     who = _name(form, visitor)
     line = " ".join([form.get("verb", ""), form.get("line", "")[:LINE_MAX]]).strip()
     heard = await anyio.to_thread.run_sync(_spoken, site, day_id, line, who, limiter=site.hands)
+    site.shots.stale(day_id)
     if "application/json" in request.headers.get("accept", ""):
         return paper.answer({"schemaVersion": 1, **msgspec.to_builtins(heard)}, 201)
     return RedirectResponse(f"/days/{day_id}", 303)

@@ -98,6 +98,10 @@ class Shots:
         found = await self._of(("day", day_id), lambda ledger: _day(ledger, day_id, known))
         return found if isinstance(found, DayShot) else None
 
+    def stale(self, day_id: str) -> None:
+        """Something was said there: whoever said it wants to see it."""
+        self._next.pop(("day", day_id), None)
+
     async def _of(
         self, key: tuple[str, str], work: Callable[[Store], RunShot | DayShot | None]
     ) -> RunShot | DayShot | None:

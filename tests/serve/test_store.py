@@ -118,6 +118,7 @@ def test_what_is_said_here_is_a_fact_with_its_speaker(tmp_path: Path) -> None:
         visit = served.enter("operator", name="")
         nameless = served.send(visit, f"/days/{DAY}/say", verb="note", line="who am I")
         said = served.send(visit, f"/days/{DAY}/say", verb="mark detected", line="the board is red", name="ann")
+        seen = served.get(visit, f"/days/{DAY}").text
         wrong = served.send(visit, f"/days/{DAY}/say", verb="mark", line="eaten")
         viewer = served.send(served.enter("viewer"), f"/days/{DAY}/say", verb="note", line="x")
     with store.open_store(state, read_only=True) as ledger:
@@ -125,6 +126,7 @@ def test_what_is_said_here_is_a_fact_with_its_speaker(tmp_path: Path) -> None:
 
     assert (nameless.status, said.status, wrong.status, viewer.status) == (400, 303, 400, 403)
     assert "detected" in wrong.text
+    assert "the board is red" in seen
     fact = last.fact
     assert (type(fact).__name__, getattr(fact, "who", ""), getattr(fact, "text", "")) == (
         "Marked", "ann", "the board is red"
