@@ -109,6 +109,7 @@ def _serve(args: argparse.Namespace, state: Path, tokens: Tokens, host: str, por
     from chaos_runner.cli.trouble import Usage
     from chaos_runner.serve import server
     from chaos_runner.serve.app import app
+    from chaos_runner.serve.rehearsal import rehearse
     from chaos_runner.serve.site import Setting, Site
 
     try:
@@ -130,6 +131,7 @@ def _serve(args: argparse.Namespace, state: Path, tokens: Tokens, host: str, por
         wait=_waited,
         report=lambda run_id: report.rendered(run_id, state, "html"),
     )
+    rehearse(registry.probes.values())
     site = Site(setting, connections.drop)
     from chaos_runner.cli import serve_link
 

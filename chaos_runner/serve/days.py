@@ -55,7 +55,10 @@ async def _screen(site: Site, shot: DayShot, visitor: Visitor | None) -> Screen:
     """What this visitor may see of the day."""
     role = responder.ROLE if visitor is None or not visitor.may("viewer") else ""
     running = await _running(site, shot)
-    return await anyio.to_thread.run_sync(view.shown, shot.entries, running, site.setting.clock(), role)
+    name = f"screen {role}"
+    if running is not None:  # it changes while the day's facts do not
+        return await anyio.to_thread.run_sync(view.shown, shot.entries, running, shot.at, role)
+    return await site.views.of(name, shot.day, shot, lambda: view.shown(shot.entries, None, shot.at, role))
 
 
 async def _running(site: Site, shot: DayShot) -> Running | None:
@@ -63,7 +66,7 @@ async def _running(site: Site, shot: DayShot) -> Running | None:
     run = await site.shots.run(step.runs[-1]) if step is not None and step.runs else None
     if run is None:
         return None
-    return _as_running(await anyio.to_thread.run_sync(runs.pictured, site, run))
+    return _as_running(await runs.pictured(site, run))
 
 
 def _as_running(seen: Picture) -> Running:

@@ -98,6 +98,12 @@ class Shots:
         found = await self._of(("day", day_id), lambda ledger: _day(ledger, day_id, known))
         return found if isinstance(found, DayShot) else None
 
+    def rest(self, of: str, took_s: float) -> None:
+        """Showing it took so long: the next look waits accordingly."""
+        for key in (("run", of), ("day", of)):
+            if key in self._next:
+                self._next[key] = max(self._next[key], time.monotonic() + SHARE * took_s)
+
     def stale(self, day_id: str) -> None:
         """Something was said there: whoever said it wants to see it."""
         self._next.pop(("day", day_id), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import AsyncIterator
 
@@ -67,13 +68,18 @@ async def _shot(site: Site, request: Request) -> RunShot:
     return found
 
 
-def pictured(site: Site, shot: RunShot) -> picture.Picture:
+async def pictured(site: Site, shot: RunShot) -> picture.Picture:
+    """The run as that look showed it."""
+    return await site.views.of("picture", shot.row.id, shot, lambda: _picture(site, shot))
+
+
+def _picture(site: Site, shot: RunShot) -> picture.Picture:
     return picture.of(
         shot.row,
         shot.entries,
         shot.samples,
         attended=shot.attended,
-        now=site.setting.clock(),
+        now=shot.at,
         probes=site.setting.probes,
     )
 
@@ -81,7 +87,7 @@ def pictured(site: Site, shot: RunShot) -> picture.Picture:
 async def live(site: Site, request: Request, _form: dict[str, str], visitor: Visitor | None) -> Response:
     """One run as it is now; by events it stays so, and without scripts it is loaded again."""
     shot = await _shot(site, request)
-    seen = await anyio.to_thread.run_sync(pictured, site, shot)
+    seen = await pictured(site, shot)
     rows = picture.lines(shot.entries)
     found, trouble = pulling.pulled(site)
     return paper.page(
@@ -129,8 +135,8 @@ async def _told(site: Site, run_id: str, after: int, visitor: Visitor | None) ->
         for row in picture.lines(shot.entries, after):
             after = int(str(row["seq"]))
             yield streaming.event("record", row, after)
-        seen = await anyio.to_thread.run_sync(pictured, site, shot)
-        now = paper.fragment("now.html.j2", seen=seen)
+        seen = await pictured(site, shot)
+        now = await site.views.of("now", run_id, shot, functools.partial(paper.fragment, "now.html.j2", seen=seen))
         if now != shown:
             shown, beat = now, time.monotonic()
             yield streaming.event("now", {"html": now, "title": f"{seen.label} · {seen.title}"})
@@ -167,7 +173,7 @@ async def values(site: Site, request: Request, _form: dict[str, str], _visitor: 
 async def value(site: Site, request: Request, _form: dict[str, str], _visitor: Visitor | None) -> Response:
     """One run as JSON: as it is now, and its outcome once it has one."""
     shot = await _shot(site, request)
-    seen = await anyio.to_thread.run_sync(pictured, site, shot)
+    seen = await pictured(site, shot)
     run = fold(shot.entries)
     return paper.answer(
         {

@@ -15,6 +15,7 @@ from chaos_runner.serve.looking import Ledger, Shots
 from chaos_runner.serve.sessions import Codes, Failures, Sessions
 from chaos_runner.serve.streaming import Drop, Room
 from chaos_runner.serve.tokens import Tokens
+from chaos_runner.serve.views import Views
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -44,6 +45,7 @@ class Site:
         self.door = Door(setting.tokens, self.sessions, setting.origins, setting.cookie)
         self.ledger = Ledger(setting.state_dir)
         self.shots = Shots(self.ledger)
+        self.views = Views(self.shots)
         self.halts = Halts(setting.state_dir, setting.wait)
         self.room = Room()
         self.drop = drop

@@ -37,6 +37,7 @@ SELECT_SUMMARY = (
 
 _record = msgspec.json.Decoder(AnyRecord)
 _sample = msgspec.msgpack.Decoder(Sample)
+_owner = msgspec.json.Decoder(Owner)
 _packer = msgspec.msgpack.Encoder()
 _nobody = Owner(boot_id="", pid=0, start_time=0, host="")
 
@@ -123,7 +124,7 @@ def to_run(row: Columns) -> RunRow:
             unusable = "its checksum does not fit"
         else:
             where = msgspec.json.decode(connections, type=dict[str, Any])
-        who = msgspec.json.decode(owner, type=Owner)
+        who = _owner.decode(owner)
     except (AttributeError, TypeError, ValueError, StoreError) as why:
         unusable, where = str(why), {}
     return RunRow(

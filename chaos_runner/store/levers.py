@@ -40,6 +40,9 @@ class _Pulled(msgspec.Struct, frozen=True):
     at: float
 
 
+_content = msgspec.json.Decoder(_Pulled)  # made once: two threads that meet a type first at the same time crash
+
+
 def pull(state_dir: Path, scope: str, who: str, reason: str) -> Path:
     """Pulls a lever and returns its file; one that is pulled already stays as it is. Works on a full disk."""
     path = _path(state_dir, scope)
@@ -131,7 +134,7 @@ def _read(state_dir: Path, scope: str) -> Lever:
     path = state_dir / FOLDER / scope
     known: dict[str, Any] = {"scope": scope, "path": str(path)}
     try:
-        content = msgspec.json.decode(_bytes(path), type=_Pulled)
+        content = _content.decode(_bytes(path))
     except (OSError, ValueError) as why:
         return Lever(**known, reason=f"the lever's file cannot be understood ({why})", garbled=True)
     return Lever(**known, who=content.who, reason=content.reason, at=content.at)

@@ -133,7 +133,10 @@ def serving(state: Path, *more: str) -> Iterator[Served]:
         *more,
     ]
     child = subprocess.Popen(
-        [sys.executable, "-m", "chaos_runner", *words], stderr=subprocess.PIPE, text=True, cwd=state.parent
+        [sys.executable, "-X", "faulthandler", "-m", "chaos_runner", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=state.parent,
     )
     said: list[str] = []
     try:
