@@ -52,13 +52,15 @@ def test_no_hostile_text_alone_changes_the_tags_of_a_day(bad: str) -> None:
 
 
 def _same(bad: str) -> None:
-    page = Page(rendered(_harmful(bad)))
+    """Long words leave less room for charts: their twin is as long."""
+    twin = _harmless() if len(bad) < 1000 else _harmful("y" * len(bad))
+    page, plain = Page(rendered(_harmful(bad))), Page(rendered(twin))
 
-    assert page.structure == Page(rendered(_harmless())).structure
+    assert page.structure == plain.structure
     assert not page.unbalanced
     assert not [one for one in page.attributes if one[1].startswith("on") or one[1] in ("style", "src", "srcset")]
     assert {value for _, name, value in page.attributes if name == "href"} <= {
-        *(value for _, name, value in Page(rendered(_harmless())).attributes if name == "href")
+        *(value for _, name, value in plain.attributes if name == "href")
     }
     assert "script" not in {tag for tag, _ in page.structure}
 
