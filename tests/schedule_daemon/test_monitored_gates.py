@@ -194,21 +194,21 @@ def test_a_burn_rate_that_nobody_can_tell_is_a_no(there: Monitor) -> None:
 @pytest.mark.parametrize(
     ("alerts", "why"),
     [
-        ([monitor.alert("Watchdog"), monitor.alert("OrdersFailing")], "firing: OrdersFailing"),
-        ([monitor.alert("Watchdog"), monitor.alert("Other", severity="page")], "firing: Other"),
-        ([monitor.alert("Watchdog"), monitor.alert("OrdersFailing", "suppressed")], "firing: OrdersFailing"),
-        ([monitor.alert("Watchdog"), monitor.alert("OrdersFailing", "unprocessed")], "firing: OrdersFailing"),
-        ([monitor.alert("Watchdog"), monitor.alert("OrdersFailing", "what")], "no state of an alert"),
-        ([], "the always-on alert Watchdog is not there"),
-        ([monitor.alert("Other")], "the always-on alert Watchdog is not there"),
-        ([monitor.alert("Watchdog", ago_s=600)], "the always-on alert Watchdog was not heard for 6"),
-        ([{"labels": {}}], "words we do not understand"),
+        (lambda: [monitor.alert("Watchdog"), monitor.alert("OrdersFailing")], "firing: OrdersFailing"),
+        (lambda: [monitor.alert("Watchdog"), monitor.alert("Other", severity="page")], "firing: Other"),
+        (lambda: [monitor.alert("Watchdog"), monitor.alert("OrdersFailing", "suppressed")], "firing: OrdersFailing"),
+        (lambda: [monitor.alert("Watchdog"), monitor.alert("OrdersFailing", "unprocessed")], "firing: OrdersFailing"),
+        (lambda: [monitor.alert("Watchdog"), monitor.alert("OrdersFailing", "what")], "no state of an alert"),
+        (list, "the always-on alert Watchdog is not there"),
+        (lambda: [monitor.alert("Other")], "the always-on alert Watchdog is not there"),
+        (lambda: [monitor.alert("Watchdog", ago_s=600)], "the always-on alert Watchdog was not heard for 6"),
+        (lambda: [{"labels": {}}], "words we do not understand"),
     ],
 )
 def test_silence_counts_only_while_the_always_on_alert_is_heard(
-    there: Monitor, alerts: list[dict[str, object]], why: str
+    there: Monitor, alerts: Callable[[], list[dict[str, object]]], why: str
 ) -> None:
-    there.alerts = alerts
+    there.alerts = alerts()  # heard now, not when the tests were collected
 
     reading = ask(there, QUIET)
 
