@@ -13,7 +13,7 @@ SAID = {
     "note": "noted",
     "surprise": "was surprised",
     "went_well": "saw go well",
-    "logistics": "arranged",
+    "logistics": "said for next time",
     "cause": "saw as a cause",
 }
 ENDS = {
@@ -23,6 +23,7 @@ ENDS = {
     "hard_end": "The day is over: its hard end was reached",
     "died": "The day is over: its conductor died",
 }
+RESULTS = {"met": "met", "partly": "met in part", "not": "not met"}
 MARKS = {
     "detected": "detected it",
     "acknowledged": "took it on",
@@ -63,9 +64,9 @@ def _course(fact: AnyFact, scenario: Scenario | None) -> str:  # noqa: C901 -- o
         case facts.StepSkipped(step, who, reason):
             return f"{who} skipped step {step + 1}, {step_name(scenario, step)}{_why(reason)}"
         case facts.StepRepeated(step, who, reason):
-            return f"{who} wants step {step + 1} once more, {step_name(scenario, step)}{_why(reason)}"
+            return f"{who} wanted step {step + 1} once more, {step_name(scenario, step)}{_why(reason)}"
         case facts.Asked(_step, question, of, _kind):
-            return f"Waiting for {' or '.join(of) or 'somebody'}: {question}"
+            return f"Asked {' or '.join(of) or 'somebody'}: {question}"
         case facts.Answered(_step, who, role, answer, reason):
             return f"{who}{f' ({role})' if role else ''} said {answer}{_why(reason)}"
         case facts.DrillBegan(run):
@@ -76,7 +77,7 @@ def _course(fact: AnyFact, scenario: Scenario | None) -> str:  # noqa: C901 -- o
         case facts.IncidentDeclared(who, text):
             return f"REAL INCIDENT, declared by {who}: {text}"
         case facts.EndAsked(who, reason):
-            return f"{who} wants the day to end{_why(reason)}"
+            return f"{who} wanted the day to end{_why(reason)}"
         case facts.DayEnded(how, why, who):
             by = "" if who == "conductor" else f", by {who}"
             return f"{ENDS.get(how, how)}{by}{_why(why)}"
@@ -89,18 +90,18 @@ def _people(fact: AnyFact, scenario: Scenario | None) -> str:
         case facts.RoleTaken(role, people, who):
             return f"{' and '.join(people) or 'Nobody'} took over as {role}{_by(who, people)}"
         case facts.Present(name, who, absent):
-            return f"{name} is {f'absent: {absent}' if absent else 'present'}{_by(who, (name,))}"
+            return f"{name} was {f'absent: {absent}' if absent else 'there'}{_by(who, (name,))}"
         case facts.Ticked(item, who):
             known = scenario is not None and item < len(scenario.checklist)
             return f"{who} ticked: {scenario.checklist[item] if known and scenario else f'item {item + 1}'}"
         case facts.Approved(name, who):
             return f"{name} approved{_by(who, (name,))}"
         case facts.Predicted(step, who, believed, confidence, text):
-            return f"{who} predicts: step {step + 1} {believed}, {confidence:.0%} sure{_why(text)}"
+            return f"{who} predicted that step {step + 1} {believed}, {confidence:.0%} sure{_why(text)}"
         case facts.ObjectiveJudged(objective, result, who, text):
-            return f"{who} judged the objective {objective}: {result}{' met' if result != 'met' else ''}{_why(text)}"
+            return f"{who} judged the objective {objective}: {RESULTS[result]}{_why(text)}"
         case facts.Confident(who, when, confidence):
-            return f"{who} is {confidence:.0%} confident {when} the day"
+            return f"{who} trusted the system by {confidence:.0%} {when} the day"
         case facts.ConsoleAttached(who, where):
             return f"{who} came in by {where}"
         case _:
@@ -113,7 +114,7 @@ def _words(fact: AnyFact) -> str:
             by = who if source == "person" else f"{who} ({source})"
             return f"{by} {MARKS.get(mark, mark)}{_why(text)}"
         case facts.Retracted(seq, who, reason):
-            return f"{who} took back {seq}{_why(reason)}"
+            return f"{who} took back #{seq}{_why(reason)}"
         case facts.Said(who, text, kind):
             return f"{who} {SAID.get(kind, kind)}: {text}"
         case facts.ActionAdded(name, finding, who, owner, due, priority):
@@ -130,12 +131,12 @@ def _words(fact: AnyFact) -> str:
 def _alerts(fact: AnyFact) -> str:
     match fact:
         case facts.AlertFired(name, labels, _starts_at, state):
-            word = {"firing": "fired", "suppressed": "fired, suppressed", "pending": "is pending"}.get(state, state)
+            word = {"firing": "fired", "suppressed": "fired, suppressed", "pending": "was pending"}.get(state, state)
             return f"Alert {name} {word}{_labelled(labels)}"
         case facts.AlertEnded(name, labels):
-            return f"Alert {name} is over{_labelled(labels)}"
+            return f"Alert {name} was over{_labelled(labels)}"
         case facts.AlertsUnread(why, readable):
-            return "Alerts can be read again" if readable else f"Alerts cannot be read{_why(why)}"
+            return "Alerts could be read again" if readable else f"Alerts could not be read{_why(why)}"
         case _:
             return ""
 

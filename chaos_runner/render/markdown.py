@@ -40,9 +40,13 @@ def render(run: Run, entries: list[Entry], samples: list[Sample]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+_MEANS = re.compile(r"(^[-+>=]|[\\`*_\[\]#|~@])")  # people edit these files: no more than what would mean something
+_NUMBERED = re.compile(r"^(\d{1,9})([.)])")
+
+
 def plain(foreign: str) -> str:
     """Foreign text that Markdown shows as written: no markup, no link, no mention, no HTML."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~>@-])", r"\\\1", text.one_line(foreign, 4000))
+    escaped = _NUMBERED.sub(r"\1\\\2", _MEANS.sub(r"\\\1", text.one_line(foreign, 4000)))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace("://", ":\u200b//").replace("www.", "www\u200b.")
 
 

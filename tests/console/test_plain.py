@@ -83,7 +83,7 @@ def test_the_day_is_told_and_what_is_typed_is_on_record(world: World) -> None:
         world.say(Said(who="sue", text="the board is red"))
         one.wait("sue noted: the board is red")
         one.type("note so it is", "mark detected --by rob", "predict holds 80%")
-        one.wait("fay predicts: step 2 holds, 80% sure")
+        one.wait("fay predicted that step 2 holds, 80% sure")
     facts = world.facts()[2:]
     assert facts[0] == Said(who="fay", text="so it is")
     assert isinstance(facts[1], Marked)

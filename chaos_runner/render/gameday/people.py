@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from chaos_runner.gameday.facts import Said
+from chaos_runner.gameday.sentences import SAID
 from chaos_runner.render import text
-from chaos_runner.render.gameday import answers, sentences
+from chaos_runner.render.gameday import answers
 from chaos_runner.render.gameday.postmortem import ordered
 from chaos_runner.render.gameday.told import Whole
 
@@ -66,7 +67,7 @@ def confidence(whole: Whole) -> str:
 
 def said(whole: Whole) -> dict[str, list[tuple[str, str, str]]]:
     """What people wrote down, by kind: when, who, what."""
-    found: dict[str, list[tuple[str, str, str]]] = {kind: [] for kind in sentences.KINDS}
+    found: dict[str, list[tuple[str, str, str]]] = {kind: [] for kind in SAID}
     for at, one in whole.day.said:
         if len(found[one.kind]) < SAID_MAX:
             found[one.kind].append(_line(whole, at, one))

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from chaos_runner.gameday.facts import HaltAsked
 from chaos_runner.render import fingerprint, story, text
-from chaos_runner.render.gameday import figures, sentences
+from chaos_runner.render.gameday import figures
 from chaos_runner.render.gameday.told import Seen, Whole, local
 
 Pairs = list[tuple[str, str]]
+ENDS = {
+    "finished": "finished",
+    "stopped": "stopped early",
+    "incident": "ended by a real incident",
+    "hard_end": "ended by the clock",
+    "died": "ended without its conductor",
+}
 RESULTS = {"met": "✓ met", "partly": "◐ met in part", "not": "✗ not met"}
 CONCLUSIVE = ("HELD", "DEVIATED", "ABORTED", "NOT_REVERTED")
 WORDS = (
@@ -35,7 +42,7 @@ def incident(whole: Whole) -> str:
 def about(whole: Whole) -> Pairs:
     """The header: which day, where, whose, with which program and files."""
     day, named = whole.day, whole.day.scenario
-    ended = f"{sentences.ENDS.get(day.ended.how, day.ended.how)}" if day.ended else "not ended"
+    ended = ENDS.get(day.ended.how, day.ended.how) if day.ended else "not ended"
     why = f": {text.one_line(day.ended.why, 300)}" if day.ended and day.ended.why else ""
     versions = day.started.versions if day.started else {}
     return [

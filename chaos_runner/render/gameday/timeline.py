@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from chaos_runner.gameday import facts
+from chaos_runner.gameday.sentences import tell
 from chaos_runner.render import text, words
-from chaos_runner.render.gameday import sentences
 from chaos_runner.render.gameday.told import Whole
 
 LINES_MAX = 500
@@ -48,11 +48,23 @@ def lines(whole: Whole) -> list[Line]:
 
 
 def _fact(whole: Whole, entry: facts.Entry, start: float) -> Line:
-    at = sentences.moment(entry)
+    at = moment(entry)
     kind = "alert" if isinstance(entry.fact, ALERTS) else "machine" if isinstance(entry.fact, MACHINE) else "people"
     gone = whole.day.retracted.get(entry.seq)
     why = f"taken back by {gone.who}: {gone.reason}" if gone is not None else ""
-    return Line(at, _since(at, start), kind, sentences.sentence(entry), text.one_line(why), entry.seq)
+    told = text.one_line(tell(entry.fact, whole.day.scenario), 600)
+    return Line(at, _since(at, start), kind, told, text.one_line(why), entry.seq)
+
+
+def moment(entry: facts.Entry) -> float:
+    """When it happened, in Unix time: a stamp may be backdated, a lever is written down after it was pulled."""
+    match entry.fact:
+        case facts.Marked(happened_at=at) | facts.HaltAsked(asked_at=at):
+            return at
+        case facts.AlertFired(starts_at=at, state="firing"):
+            return at
+        case _:
+            return entry.at
 
 
 def _since(at: float, start: float) -> str:
