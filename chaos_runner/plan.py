@@ -179,8 +179,9 @@ def renew(filed: Plan, today: Plan) -> Plan:
 
 
 def _but_victim(fault: PlannedFault) -> Any:
-    """Everything but the target, and the name that may speak of it, as a file would have it."""
-    return msgspec.json.decode(msgspec.json.encode(msgspec.structs.replace(fault, target=Target(""), name="")))
+    """Everything but the target, the name that may speak of it, and words for people, as a file would have it."""
+    silent = msgspec.structs.replace(fault, target=Target(""), name="", said="")
+    return msgspec.json.decode(msgspec.json.encode(silent))
 
 
 def _within_ceilings(experiment: Experiment, environment: str, connections: Environment) -> None:

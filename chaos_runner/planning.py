@@ -189,8 +189,19 @@ def _said(kind: type[Any], params: Mapping[str, Any]) -> str:
         if value is None or value in ({}, (), [], "", False):
             continue
         unit = next((inner.rules.unit for inner in (field.shape, *field.shape.of) if inner.rules.unit), "")
-        words.append(f"{field.key}: {expect.written(unit, value) if unit and isinstance(value, float) else value}")
+        words.append(
+            f"{field.key}: {expect.written(unit, value) if unit and isinstance(value, float) else _flow(value)}"
+        )
     return ", ".join(words)
+
+
+def _flow(value: Any) -> str:
+    """A value on one line, as YAML has it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_flow(one) for one in value) + "]"
+    return str(value)
 
 
 async def _check_rights(made: Plan, env: Env, faults: Mapping[str, type[Any]]) -> tuple[str, ...]:

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
+import msgspec
 import pytest
 
-from chaos_runner import files
+from chaos_runner import conduct, configure, files, planning, registry
+from chaos_runner.plan import Plan
 from chaos_runner.pocket import world
 from tests.demo import observer, trial
 
@@ -58,3 +61,29 @@ def test_a_scenario_that_ships_is_ready_for_the_demo(file: Path, place: tuple[wo
     assert sum(step["worst_case_s"] for step in said["steps"]) < 900, "an afternoon is enough for everybody"
     assert observer.harm(shop.toxiproxy) == []
     assert not (folder / "state" / "ledger.sqlite").exists()
+
+
+def _again(file: Path, folder: Path) -> bool:
+    """Whether the plan of an experiment is the same after it went through a file, as each step of a day does."""
+    connections = configure.connect(configure.read(None), "demo", folder / "state")
+    experiment = files.read_experiment(file).value
+
+    async def renewed() -> bool:
+        filed = msgspec.json.decode(
+            msgspec.json.encode(await conduct.make_plan(experiment, "demo", connections, 1)), type=Plan
+        )
+        env = conduct.open_env("demo", connections)
+        try:
+            today = await planning.renew(filed, env, registry.faults, registry.probes)
+        finally:
+            await env.aclose()
+        return today.faults == filed.faults
+
+    return anyio.run(renewed)
+
+
+def test_the_plan_of_every_bundled_experiment_survives_its_file(place: tuple[world.World, Path]) -> None:
+    _shop, folder = place
+    tried = [file for file in sorted(files.bundled().glob("*.yaml")) if "redis" not in file.stem]
+    assert [file.stem for file in tried if not _again(file, folder)] == []
+    assert len(tried) >= 20
